@@ -15,6 +15,9 @@ import (
 // errFenced says that the member no longer holds the slot.
 var errFenced = errors.New("the group has given the slot to another member")
 
+// errGeneration says that a newer generation of the job has taken over.
+var errGeneration = errors.New("the job's generation is too low")
+
 // commitLog reads and writes the ledgers of one group.
 type commitLog struct {
 	cl    *kgo.Client
@@ -130,7 +133,7 @@ func (c *commitLog) read(ctx context.Context, slot Slot, earliest []int64, rewin
 	}
 	switch {
 	case best != nil && best.generation > slot.Generation:
-		return start{}, fmt.Errorf("slot %d was processed under generation %d, this job is of generation %d: raise it", slot.Partition, best.generation, slot.Generation)
+		return start{}, fmt.Errorf("%w: slot %d was processed under generation %d, this job is of generation %d", errGeneration, slot.Partition, best.generation, slot.Generation)
 	case best != nil && best.generation < slot.Generation, best == nil && !bare:
 		return start{ledger: &ledger{generation: slot.Generation, base: earliest}}, nil
 	case bare:

@@ -151,3 +151,16 @@ func recordBytes(recs []*kgo.Record) int {
 
 // recordOverhead is about the size of a kgo.Record.
 const recordOverhead = 200
+
+// lift raises the limit for good when a batch from before is larger than it,
+// and reports whether the slot was paused.
+func (q *queue) lift() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if !q.paused {
+		return false
+	}
+	q.limit *= 2
+	q.paused = q.bytes > q.limit
+	return !q.paused
+}

@@ -1,0 +1,83 @@
+package broker
+
+import (
+	"crypto/tls"
+	"errors"
+	"fmt"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/sasl"
+	"github.com/twmb/franz-go/pkg/sasl/plain"
+	"github.com/twmb/franz-go/pkg/sasl/scram"
+)
+
+// Config says how to reach Kafka.
+type Config struct {
+	// Brokers are seed addresses, host:port.
+	Brokers []string
+	// Partitions is how many partitions lines are spread over when the topics
+	// are created; it bounds how many processors can share the work.
+	Partitions int32
+	TLS        bool
+	// Mechanism is "", "PLAIN", "SCRAM-SHA-256" or "SCRAM-SHA-512".
+	Mechanism string
+	User      string
+	Password  string
+	ClientID  string
+}
+
+// DefaultConfig has no brokers; an empty list means the embedded engine to
+// whoever starts one.
+func DefaultConfig() Config { return Config{Partitions: 8, ClientID: "foodflow"} }
+
+// Validate names every fault at once.
+func (c Config) Validate() error {
+	var errs []error
+	if len(c.Brokers) == 0 {
+		errs = append(errs, errors.New("kafka.brokers: must not be empty"))
+	}
+	if c.Partitions < 1 || c.Partitions > 1024 {
+		errs = append(errs, errors.New("kafka.partitions: must be between 1 and 1024"))
+	}
+	if _, err := c.mechanism(); err != nil {
+		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
+}
+
+func (c Config) mechanism() (sasl.Mechanism, error) {
+	switch c.Mechanism {
+	case "":
+		return nil, nil
+	case "PLAIN":
+		return plain.Auth{User: c.User, Pass: c.Password}.AsMechanism(), nil
+	case "SCRAM-SHA-256":
+		return scram.Auth{User: c.User, Pass: c.Password}.AsSha256Mechanism(), nil
+	case "SCRAM-SHA-512":
+		return scram.Auth{User: c.User, Pass: c.Password}.AsSha512Mechanism(), nil
+	}
+	return nil, fmt.Errorf("kafka.mechanism: %q is not one of PLAIN, SCRAM-SHA-256, SCRAM-SHA-512", c.Mechanism)
+}
+
+// Client opens a client. It connects on first use.
+func Client(c Config, more ...kgo.Opt) (*kgo.Client, error) {
+	if err := c.Validate(); err != nil {
+		return nil, err
+	}
+	opts := []kgo.Opt{kgo.SeedBrokers(c.Brokers...), kgo.ClientID(c.ClientID)}
+	if c.TLS {
+		opts = append(opts, kgo.DialTLSConfig(&tls.Config{MinVersion: tls.VersionTLS12}))
+	}
+	m, err := c.mechanism()
+	if err != nil {
+		return nil, err
+	}
+	if m != nil {
+		opts = append(opts, kgo.SASL(m))
+	}
+	cl, err := kgo.NewClient(append(opts, more...)...)
+	if err != nil {
+		return nil, fmt.Errorf("opening kafka client: %w", err)
+	}
+	return cl, nil
+}

@@ -1,0 +1,90 @@
+package fault
+
+import (
+	"encoding/json"
+	"errors"
+	"math"
+	"net/http"
+	"strconv"
+)
+
+// problem is the wire form of RFC 9457 with the members design.md names.
+type problem struct {
+	Type   string `json:"type"`
+	Title  string `json:"title"`
+	Status int    `json:"status"`
+	Detail string `json:"detail,omitempty"`
+	Errors []Item `json:"errors,omitempty"`
+	Total  int    `json:"errors_total,omitempty"`
+}
+
+// shape is what a kind looks like outside.
+type shape struct {
+	status int
+	slug   string
+	title  string
+}
+
+func shapeOf(k Kind) shape {
+	switch k {
+	case BadRequest:
+		return shape{http.StatusBadRequest, "bad-request", "The request can't be read"}
+	case Unauthenticated:
+		return shape{http.StatusUnauthorized, "unauthenticated", "Credentials are missing or not valid"}
+	case Forbidden:
+		return shape{http.StatusForbidden, "forbidden", "The credentials don't allow this"}
+	case NotFound:
+		return shape{http.StatusNotFound, "not-found", "No such resource"}
+	case MethodNotAllowed:
+		return shape{http.StatusMethodNotAllowed, "method-not-allowed", "The resource has no such method"}
+	case Conflict:
+		return shape{http.StatusConflict, "conflict", "The request conflicts with the state of the resource"}
+	case PreconditionFailed:
+		return shape{http.StatusPreconditionFailed, "precondition-failed", "The resource has changed"}
+	case TooLarge:
+		return shape{http.StatusRequestEntityTooLarge, "too-large", "The request is too large"}
+	case UnsupportedMedia:
+		return shape{http.StatusUnsupportedMediaType, "unsupported-media-type", "The format is not supported"}
+	case Invalid:
+		return shape{http.StatusUnprocessableEntity, "invalid", "The request breaks a rule"}
+	case PreconditionRequired:
+		return shape{http.StatusPreconditionRequired, "precondition-required", "The request must name the version it changes"}
+	case RateLimited:
+		return shape{http.StatusTooManyRequests, "rate-limited", "Too many requests"}
+	case Unavailable:
+		return shape{http.StatusServiceUnavailable, "unavailable", "The service can't do this now"}
+	case Timeout:
+		return shape{http.StatusRequestTimeout, "timeout", "The request took too long to arrive"}
+	case Internal:
+	}
+	return shape{http.StatusInternalServerError, "internal", "The service made an error"}
+}
+
+// Status gives the HTTP status of a kind.
+func (k Kind) Status() int { return shapeOf(k).status }
+
+// Problem answers with err as application/problem+json. What is not an *Error
+// is answered as a 500 without detail.
+func Problem(w http.ResponseWriter, err error) {
+	var e *Error
+	if !errors.As(err, &e) {
+		e = &Error{Kind: Internal}
+	}
+	s := shapeOf(e.Kind)
+	p := problem{Type: "urn:foodflow:problem:" + s.slug, Title: s.title, Status: s.status, Detail: e.Detail, Errors: e.Items, Total: e.Total}
+	if e.Kind == Internal {
+		p.Detail, p.Errors = "", nil
+	}
+	h := w.Header()
+	h.Set("Content-Type", "application/problem+json")
+	h.Set("Cache-Control", "no-store")
+	if e.RetryAfter > 0 {
+		h.Set("Retry-After", strconv.Itoa(int(math.Ceil(e.RetryAfter.Seconds()))))
+	}
+	if e.Kind == Unauthenticated {
+		h.Set("WWW-Authenticate", `ApiKey realm="foodflow"`)
+	}
+	w.WriteHeader(s.status)
+	// An error here means that the client is gone.
+	_ = json.NewEncoder(w).Encode(p)
+}

@@ -1,0 +1,222 @@
+package stream
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
+)
+
+// Deps are what a runner needs from outside.
+type Deps struct {
+	// Client opens a Kafka client with the given options added.
+	Client    func(...kgo.Opt) (*kgo.Client, error)
+	Tasks     Tasks
+	Snapshots Snapshots
+	Logger    *slog.Logger
+	Registry  prometheus.Registerer
+}
+
+// Runner is one member of a job's consumer group.
+type Runner struct {
+	cfg  Config
+	deps Deps
+	m    *metrics
+
+	// opened is closed when cl and what follows is set: the client's callbacks
+	// may come before its constructor returns.
+	opened chan struct{}
+	cl     *kgo.Client
+	log    *commitLog
+	inputs []Input
+	index  map[string]int // topic to input
+
+	mu      sync.Mutex // guards workers
+	workers map[int32]*worker
+	cancels map[int32]context.CancelCauseFunc
+
+	// stop ends Run; the first cause given is what Run returns.
+	stop context.CancelCauseFunc
+}
+
+// New makes a runner; nothing is started.
+func New(cfg Config, deps Deps) (*Runner, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	return &Runner{
+		cfg: cfg, deps: deps, m: newMetrics(deps.Registry, cfg.Inputs),
+		index:   map[string]int{},
+		workers: map[int32]*worker{}, cancels: map[int32]context.CancelCauseFunc{},
+		opened: make(chan struct{}),
+	}, nil
+}
+
+// errStopped ends workers whose time to drain is over.
+var errStopped = errors.New("stopped before the last batch was durable")
+
+// Run is called once. It consumes until ctx ends, then drains: open batches are flushed and
+// committed within Config.StopTimeout. It returns nil after a clean stop, and
+// the error of a worker that can't go on.
+func (r *Runner) Run(ctx context.Context) error {
+	ctx, r.stop = context.WithCancelCause(ctx)
+	defer r.stop(nil)
+	cl, err := r.deps.Client(
+		kgo.ConsumerGroup(r.cfg.Group),
+		kgo.ConsumeTopics(r.cfg.Inputs...),
+		kgo.Balancers(Balancer()),
+		kgo.DisableAutoCommit(),
+		kgo.BlockRebalanceOnPoll(),
+		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()),
+		kgo.SessionTimeout(r.cfg.SessionTimeout),
+		kgo.RebalanceTimeout(r.cfg.RebalanceTimeout),
+		kgo.FetchMaxWait(100*time.Millisecond),
+		kgo.FetchMaxBytes(16<<20),
+		kgo.FetchMaxPartitionBytes(4<<20),
+		kgo.AdjustFetchOffsetsFn(r.adjust),
+		kgo.OnPartitionsRevoked(r.revoked),
+		kgo.OnPartitionsLost(r.lost),
+	)
+	if err != nil {
+		return fmt.Errorf("opening client of group %s: %w", r.cfg.Group, err)
+	}
+	r.cl, r.log = cl, &commitLog{cl: cl, group: r.cfg.Group}
+	if err := r.describe(ctx); err != nil {
+		cl.CloseAllowingRebalance()
+		return err
+	}
+	close(r.opened)
+	r.poll(ctx)
+	var fatal *fatalError
+	abandon := errors.As(context.Cause(ctx), &fatal)
+	r.drainAll(ReasonStop, abandon)
+	cl.CloseAllowingRebalance()
+	if errors.As(context.Cause(ctx), &fatal) {
+		return fatal.err
+	}
+	return nil
+}
+
+// fatalError is a cause that ends Run with an error.
+type fatalError struct{ err error }
+
+// Error gives the cause.
+func (f *fatalError) Error() string { return f.err.Error() }
+
+// fail ends the runner with err; the first one is enough.
+func (r *Runner) fail(err error) { r.stop(&fatalError{err}) }
+
+// describe learns the topics' ids and holds them to equal partition counts.
+func (r *Runner) describe(ctx context.Context) error {
+	topics, err := kadm.NewClient(r.cl).ListTopics(ctx, r.cfg.Inputs...)
+	if err != nil {
+		return fmt.Errorf("describing inputs: %w", err)
+	}
+	count := -1
+	for i, name := range r.cfg.Inputs {
+		t, ok := topics[name]
+		if !ok || t.Err != nil {
+			return fmt.Errorf("describing input %s: %w", name, t.Err)
+		}
+		if count >= 0 && len(t.Partitions) != count {
+			return fmt.Errorf("inputs %v: partition counts differ (%d and %d), so a line would have two owners", r.cfg.Inputs, count, len(t.Partitions))
+		}
+		count = len(t.Partitions)
+		r.inputs = append(r.inputs, Input{Topic: name, ID: t.ID})
+		r.index[name] = i
+	}
+	return nil
+}
+
+// poll hands fetched records to the slots' queues. It never waits for a worker.
+func (r *Runner) poll(ctx context.Context) {
+	gauges := time.NewTicker(time.Second)
+	defer gauges.Stop()
+	for {
+		pollCtx, cancel := context.WithTimeout(ctx, time.Second)
+		fs := r.cl.PollFetches(pollCtx)
+		cancel()
+		var fetchErr error
+		fs.EachError(func(topic string, p int32, err error) {
+			if !errors.Is(err, context.DeadlineExceeded) && !errors.Is(err, context.Canceled) {
+				fetchErr = errors.Join(fetchErr, fmt.Errorf("fetching %s/%d: %w", topic, p, err))
+			}
+		})
+		now := time.Now()
+		fs.EachPartition(func(p kgo.FetchTopicPartition) { r.dispatch(p, now) })
+		r.cl.AllowRebalance()
+		if fetchErr != nil {
+			r.deps.Logger.Warn("fetch reported errors", "error", fetchErr)
+		}
+		select {
+		case <-gauges.C:
+			r.gauge(now)
+		case <-ctx.Done():
+			return
+		default:
+		}
+	}
+}
+
+func (r *Runner) dispatch(p kgo.FetchTopicPartition, now time.Time) {
+	r.mu.Lock()
+	w := r.workers[p.Partition]
+	r.mu.Unlock()
+	if w == nil {
+		return
+	}
+	i := r.index[p.Topic]
+	if n := len(p.Records); n > 0 {
+		w.ahead[i].Store(p.HighWatermark - p.Records[n-1].Offset - 1)
+	}
+	if w.q.push(i, p.Records, now) {
+		r.m.pauses.Inc()
+		r.cl.PauseFetchPartitions(r.partitions(p.Partition))
+	}
+}
+
+// partitions names slot p's partitions to the client.
+func (r *Runner) partitions(p int32) map[string][]int32 {
+	m := make(map[string][]int32, len(r.inputs))
+	for _, in := range r.inputs {
+		m[in.Topic] = []int32{p}
+	}
+	return m
+}
+
+// gauge sets what is measured once a second.
+func (r *Runner) gauge(now time.Time) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	bytes, oldest, behind := 0, time.Duration(0), time.Duration(0)
+	ahead := make([]int64, len(r.inputs))
+	for _, w := range r.workers {
+		lv := w.q.level()
+		bytes += lv.bytes
+		waits := lv.records > 0
+		if waits {
+			oldest = max(oldest, now.Sub(lv.oldest))
+		}
+		for i := range ahead {
+			n := w.ahead[i].Load()
+			ahead[i] += n
+			waits = waits || n > 0
+		}
+		if at := w.flushedAt.Load(); waits && at > 0 {
+			behind = max(behind, now.Sub(time.UnixMilli(at)))
+		}
+	}
+	r.m.slots.Set(float64(len(r.workers)))
+	r.m.queueBytes.Set(float64(bytes))
+	r.m.oldest.Set(oldest.Seconds())
+	r.m.lagSeconds.Set(behind.Seconds())
+	for i, in := range r.inputs {
+		r.m.lag.WithLabelValues(in.Topic).Set(float64(ahead[i]))
+	}
+}

@@ -1,0 +1,277 @@
+package stream
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/foodflow/foodflow/internal/fault"
+)
+
+// worker owns one slot: its task, its ledger and the taking end of its queue.
+// All of it belongs to the goroutine in run; the runner only pushes to the
+// queue, cancels ctx (lost) or closes drain (revoked, stopping).
+type worker struct {
+	cfg    Config
+	slot   Slot
+	task   Task
+	log    commitWriter
+	store  Snapshots
+	logger *slog.Logger
+	m      *metrics
+	resume func() // lifts the pause of the slot's partitions
+
+	q      *queue
+	begin  start
+	ledger *ledger
+	pos    []int64 // next offset to fold, per input
+	lastTS int64   // broker time of the last record folded, ms
+
+	snap      *snapshotting // under way, nil when none
+	lastSnap  time.Time
+	sinceSnap int // records folded since the last snapshot was begun
+
+	ahead     []atomic.Int64 // records on the broker behind the last fetched; set by the poll loop
+	flushedAt atomic.Int64   // broker time of the last record flushed, ms
+
+	// drain is closed by the runner: close the open batch, flush, commit, end.
+	drain       chan struct{}
+	drainReason Reason // set before drain is closed
+	done        chan struct{}
+	err         error // set before done is closed
+}
+
+// commitWriter is the writing half of commitLog.
+type commitWriter interface {
+	write(ctx context.Context, slot Slot, l *ledger) error
+}
+
+// run is the life of the slot. It ends with nil when drained or when the slot
+// was taken away, and with an error when the process has to end.
+func (w *worker) run(ctx context.Context) {
+	defer close(w.done)
+	defer w.task.Release()
+	err := w.live(ctx)
+	switch {
+	case err == nil, ctx.Err() != nil, errors.Is(err, errDrained):
+	case errors.Is(err, errFenced):
+		w.m.fenced.Inc()
+		w.logger.Warn("slot fenced, its batch is left to the new owner", "partition", w.slot.Partition)
+	default:
+		w.err = fmt.Errorf("processing slot %d: %w", w.slot.Partition, err)
+	}
+}
+
+func (w *worker) live(ctx context.Context) error {
+	began := time.Now()
+	if err := w.recover(ctx); err != nil {
+		return err
+	}
+	w.m.restore.Observe(time.Since(began).Seconds())
+	w.lastSnap = time.Now()
+	for {
+		reason, err := w.await(ctx)
+		if err != nil {
+			return err
+		}
+		if err := w.batch(ctx, reason); err != nil {
+			return err
+		}
+		if reason == ReasonRevoke || reason == ReasonStop {
+			return w.finish(ctx)
+		}
+	}
+}
+
+// await returns when a batch is to be closed. With nothing waiting it first
+// settles what is owed: a commit without a pending batch, a snapshot.
+func (w *worker) await(ctx context.Context) (Reason, error) {
+	timer := time.NewTimer(time.Hour)
+	defer timer.Stop()
+	for {
+		lv := w.q.level()
+		wait := time.Hour
+		if lv.records > 0 {
+			if lv.records >= w.cfg.BatchRecords || lv.bytes >= w.cfg.BatchBytes {
+				return ReasonSize, nil
+			}
+			now := time.Now()
+			age, idle := w.cfg.MaxAge-now.Sub(lv.oldest), w.cfg.Idle-now.Sub(lv.newest)
+			if age <= 0 {
+				return ReasonAge, nil
+			}
+			if idle <= 0 {
+				return ReasonIdle, nil
+			}
+			wait = min(age, idle)
+		} else if err := w.maySnapshot(ctx); err != nil {
+			return 0, err
+		}
+		timer.Reset(wait)
+		select {
+		case <-ctx.Done():
+			return 0, context.Cause(ctx)
+		case <-w.drain:
+			return w.drainReason, nil
+		case <-w.q.wake:
+		case <-w.snap.finished():
+			if err := w.adopt(ctx); err != nil {
+				return 0, err
+			}
+		case <-timer.C:
+		}
+	}
+}
+
+// batch closes a batch over what waits (within the size bounds), makes it
+// durable and commits it.
+func (w *worker) batch(ctx context.Context, reason Reason) error {
+	to := w.q.bounds(w.pos, w.cfg.BatchRecords, w.cfg.BatchBytes)
+	if slices.Equal(to, w.pos) {
+		return nil
+	}
+	w.ledger.pending = to
+	if err := w.commit(ctx); err != nil {
+		return err
+	}
+	if err := w.pass(ctx, to, reason); err != nil {
+		return err
+	}
+	return w.maySnapshot(ctx)
+}
+
+// pass folds and flushes the pending batch and enters it in the journal. The
+// commit that says so is the next one: with the next batch's pending bounds, or
+// by itself when nothing waits .
+func (w *worker) pass(ctx context.Context, to []int64, reason Reason) error {
+	b, n, err := w.fold(to, reason)
+	if err != nil {
+		return err
+	}
+	if err := w.flush(ctx, b); err != nil {
+		return err
+	}
+	w.flushedAt.Store(w.lastTS)
+	w.m.poison.Add(float64(len(b.Dead)))
+	w.m.batches.WithLabelValues(reason.String()).Inc()
+	w.sinceSnap += n
+	w.ledger.journal = append(w.ledger.journal, to)
+	w.ledger.pending = nil
+	if w.q.level().records > 0 && reason != ReasonRevoke && reason != ReasonStop {
+		return nil
+	}
+	return w.commit(ctx)
+}
+
+// fold takes the batch's records out of the queue and folds them, input by
+// input.
+func (w *worker) fold(to []int64, reason Reason) (Batch, int, error) {
+	b := Batch{Slot: w.slot, Reason: reason, From: slices.Clone(w.pos), To: to}
+	total := 0
+	for i := range w.slot.Inputs {
+		chunks, resume := w.q.take(i, to[i])
+		if resume {
+			w.resume()
+		}
+		n := 0
+		for _, chunk := range chunks {
+			for _, r := range chunk {
+				folded, err := w.one(&b, i, r)
+				if err != nil {
+					return b, total, err
+				}
+				n += folded
+			}
+		}
+		w.pos[i] = max(w.pos[i], to[i])
+		total += n
+		if reason != reasonSilent {
+			w.m.records.WithLabelValues(w.slot.Inputs[i].Topic).Add(float64(n))
+		}
+	}
+	if err := w.task.Settle(b); err != nil {
+		return b, total, fmt.Errorf("settling batch: %w", err)
+	}
+	return b, total, nil
+}
+
+// one folds a record, or enters it among the batch's dead. It returns the
+// number of records folded: 0 for one that was folded before.
+func (w *worker) one(b *Batch, input int, r *kgo.Record) (int, error) {
+	if r.Offset < w.pos[input] {
+		return 0, nil
+	}
+	if gap := r.Offset - w.pos[input]; gap > 0 {
+		w.gap(input, gap)
+	}
+	w.pos[input] = r.Offset + 1
+	w.lastTS = r.Timestamp.UnixMilli()
+	rec := Record{Input: input, Offset: r.Offset, Timestamp: w.lastTS, Key: r.Key, Value: r.Value, Headers: r.Headers}
+	err := w.task.Fold(rec)
+	if err == nil {
+		return 1, nil
+	}
+	var p *Poison
+	if !errors.As(err, &p) {
+		return 1, fmt.Errorf("folding %s offset %d: %w", w.slot.Inputs[input].Topic, r.Offset, err)
+	}
+	b.Dead = append(b.Dead, Dead{Record: rec, Reason: p.Reason, Err: p.Err})
+	return 1, nil
+}
+
+// gap counts offsets that were gone before they were read.
+func (w *worker) gap(input int, n int64) {
+	w.m.skipped.Add(float64(n))
+	w.logger.Error("records were removed by retention before they were processed",
+		"topic", w.slot.Inputs[input].Topic, "partition", w.slot.Partition, "records", n)
+}
+
+// flush makes the batch durable, trying again while the error is transient.
+func (w *worker) flush(ctx context.Context, b Batch) error {
+	began := time.Now()
+	defer func() { w.m.flush.Observe(time.Since(began).Seconds()) }()
+	backoff := 50 * time.Millisecond
+	for attempt := 1; ; attempt++ {
+		if err := fault.Point("stream.before_flush"); err != nil {
+			return err
+		}
+		err := w.task.Flush(ctx, b)
+		if err == nil {
+			return fault.Point("stream.after_flush")
+		}
+		var t *TransientError
+		if !errors.As(err, &t) {
+			return fmt.Errorf("flushing batch: %w", err)
+		}
+		w.m.retries.Inc()
+		if attempt%10 == 1 {
+			w.logger.Warn("flush not possible yet, trying again", "partition", w.slot.Partition, "attempt", attempt, "error", err)
+		}
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-time.After(backoff):
+			backoff = min(2*backoff, 5*time.Second)
+		}
+	}
+}
+
+// commit writes the ledger.
+func (w *worker) commit(ctx context.Context) error {
+	began := time.Now()
+	defer func() { w.m.commit.Observe(time.Since(began).Seconds()) }()
+	if err := fault.Point("stream.before_commit"); err != nil {
+		return err
+	}
+	w.ledger.seq++
+	if err := w.log.write(ctx, w.slot, w.ledger); err != nil {
+		return err
+	}
+	return fault.Point("stream.after_commit")
+}
