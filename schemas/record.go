@@ -1,0 +1,123 @@
+package schemas
+
+import (
+	"fmt"
+
+	"github.com/foodflow/foodflow/internal/plant"
+)
+
+// DeadLetter is a record that can't be processed.
+type DeadLetter struct {
+	ID        plant.ID `avro:"dead_letter_id"`
+	Topic     string   `avro:"topic"`
+	Partition int32    `avro:"partition"`
+	Offset    int64    `avro:"offset"`
+	TS        int64    `avro:"ts"` // the broker's, Unix milliseconds
+	Key       *[]byte  `avro:"key"`
+	Value     *[]byte  `avro:"value"`
+	Headers   []Header `avro:"headers"`
+	Reason    string   `avro:"reason"`
+	Detail    string   `avro:"detail"`
+	FailedAt  int64    `avro:"failed_at"`
+}
+
+// DeadLetterID derives a dead letter's id from where the record stood.
+func DeadLetterID(topic string, partition int32, offset int64) plant.ID {
+	return plant.NameID(plant.ID{}, topic, fmt.Sprint(partition), fmt.Sprint(offset))
+}
+
+// Header is a Kafka record header.
+type Header struct {
+	Key   string `avro:"key"`
+	Value []byte `avro:"value"`
+}
+
+// DomainEvent is a change of master data.
+type DomainEvent struct {
+	ID            plant.ID `avro:"event_id"`
+	Type          string   `avro:"type"`
+	Tenant        plant.ID `avro:"tenant_id"`
+	AggregateType string   `avro:"aggregate_type"`
+	Aggregate     plant.ID `avro:"aggregate_id"`
+	Seq           int64    `avro:"seq"`
+	TS            int64    `avro:"ts"`
+	Actor         string   `avro:"actor"`
+	Data          string   `avro:"data"` // JSON
+}
+
+// DirectoryEntry is the current master data of one thing.
+type DirectoryEntry struct {
+	Kind    string   `avro:"kind"`
+	Tenant  plant.ID `avro:"tenant_id"`
+	ID      plant.ID `avro:"id"`
+	Version int64    `avro:"version"`
+	Data    string   `avro:"data"` // JSON of internal/directory's type
+}
+
+// Key is the Kafka record key of the entry.
+func (e *DirectoryEntry) Key() []byte {
+	return []byte(e.Kind + "/" + e.Tenant.String() + "/" + e.ID.String())
+}
+
+// wireReading and its siblings are the records as the reflecting library sees
+// them; field names are those of the newest schema.
+type wireReading struct {
+	Tenant  plant.ID `avro:"tenant_id"`
+	Line    plant.ID `avro:"line_id"`
+	Sensor  plant.ID `avro:"sensor_id"`
+	TS      int64    `avro:"ts"`
+	Value   float64  `avro:"value"`
+	Quality string   `avro:"quality"`
+	Seq     *int64   `avro:"seq"`
+}
+
+type wireLineEvent struct {
+	Tenant  plant.ID `avro:"tenant_id"`
+	Line    plant.ID `avro:"line_id"`
+	ID      plant.ID `avro:"event_id"`
+	TS      int64    `avro:"ts"`
+	Type    string   `avro:"type"`
+	State   string   `avro:"state"`
+	Reason  string   `avro:"reason"`
+	Product string   `avro:"product"`
+	Good    float64  `avro:"good"`
+	Scrap   float64  `avro:"scrap"`
+	Rework  float64  `avro:"rework"`
+	Unit    string   `avro:"unit"`
+	Seq     *int64   `avro:"seq"`
+}
+
+type wireAnomaly struct {
+	ID        plant.ID `avro:"anomaly_id"`
+	Tenant    plant.ID `avro:"tenant_id"`
+	Line      plant.ID `avro:"line_id"`
+	Sensor    plant.ID `avro:"sensor_id"`
+	Kind      string   `avro:"kind"`
+	TS        int64    `avro:"ts"`
+	Since     int64    `avro:"since"`
+	Value     float64  `avro:"value"`
+	Expected  float64  `avro:"expected"`
+	Score     float32  `avro:"score"`
+	Partition int32    `avro:"source_partition"`
+	Offset    int64    `avro:"source_offset"`
+}
+
+type wireOEEPart struct {
+	Tenant        plant.ID         `avro:"tenant_id"`
+	Line          plant.ID         `avro:"line_id"`
+	Minute        int64            `avro:"minute"`
+	Product       string           `avro:"product"`
+	Revision      int64            `avro:"revision"`
+	Unit          string           `avro:"unit"`
+	TimeMS        map[string]int64 `avro:"time_ms"`
+	PlannedBusyMS int64            `avro:"planned_busy_ms"`
+	RunMS         int64            `avro:"run_ms"`
+	IdealTotalMS  float64          `avro:"ideal_total_ms"`
+	IdealGoodMS   float64          `avro:"ideal_good_ms"`
+	Total         float64          `avro:"total"`
+	Good          float64          `avro:"good"`
+	Scrap         float64          `avro:"scrap"`
+	StartupScrap  float64          `avro:"startup_scrap"`
+	Rework        float64          `avro:"rework"`
+	Policy        int64            `avro:"policy"`
+}
