@@ -1,0 +1,29 @@
+// Package embedded is the ClickHouse engine for one machine: libchdb, the
+// engine as a shared library, in a child process that serves ClickHouse's HTTP
+// interface on loopback. clickhouse-go, curl, the official JavaScript, Python
+// and Java clients and BI drivers talk to it as to a server.
+//
+// The engine is its own process so that a crash of it is not a crash of the
+// pipeline, and because it owns the signals and the memory of its process.
+//
+// # What it promises
+//
+// An insert that was answered with 200 is there after kill -9 of the process.
+// Insert deduplication by token works and outlives a restart.
+//
+// # Limits
+//
+// One process may have a data directory open; Serve refuses a second. There is
+// no replication, no native protocol, and no user management by SQL. A query
+// that has sent no row yet isn't cancelled when its client goes away, it ends
+// by max_execution_time.
+//
+// # Non-obvious
+//
+// Signal handlers of the engine are switched off before its first connection:
+// with them, a nil dereference in Go becomes a shutdown of the engine. A
+// connection of the engine runs one statement at a time, so connections are
+// pooled, and what a request sets on one (settings, database, temporary tables)
+// is taken back before another request gets it. The engine writes Native blocks
+// of revision 0; a client that names a protocol version gets them rewritten.
+package embedded

@@ -1,0 +1,124 @@
+package embedded
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"syscall"
+	"time"
+)
+
+// Config places the engine's process.
+type Config struct {
+	// Library is the path of libchdb.so.
+	Library string
+	// Dir is the data directory.
+	Dir string
+	// Addr is host:port to listen on; port 0 takes a free one.
+	Addr string
+	// Password of the one user, "default"; empty means none is asked for.
+	Password string
+	// Connections bounds the statements that run at once.
+	Connections int
+	// MaxMemory bounds the engine's memory in bytes; 0 leaves the engine's own
+	// bound, nine tenths of the machine.
+	MaxMemory int64
+}
+
+// DefaultConfig is for a small machine shared with the rest of the pipeline.
+func DefaultConfig() Config {
+	return Config{Addr: "127.0.0.1:0", Connections: 16, MaxMemory: 6 << 30}
+}
+
+// queueWait is how long a request waits for one of the connections.
+const queueWait = 30 * time.Second
+
+// Serve runs the engine in this process until ctx ends, then lets the running
+// statements finish. ready is called once with the address.
+func Serve(ctx context.Context, cfg Config, logger *slog.Logger, ready func(addr string)) error {
+	unlock, err := lock(cfg.Dir)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	lib, err := open(cfg.Library)
+	if err != nil {
+		return err
+	}
+	args := []string{"--logger.level=warning"}
+	if cfg.MaxMemory > 0 {
+		args = append(args, fmt.Sprintf("--max_server_memory_usage=%d", cfg.MaxMemory))
+	}
+	dialer := func() (*conn, error) { return dial(lib, filepath.Join(cfg.Dir, "store"), args) }
+	keeper, err := dialer() // the engine lives as long as one connection does
+	if err != nil {
+		return err
+	}
+	defer keeper.close()
+	zone, _, err := keeper.exec("SELECT timezone()", "TSVRaw", nil)
+	if err != nil {
+		return fmt.Errorf("asking the engine: %w", err)
+	}
+	p := newPool(cfg.Connections, queueWait, dialer)
+	defer p.close()
+	l, err := net.Listen("tcp", cfg.Addr)
+	if err != nil {
+		return fmt.Errorf("listening for ClickHouse's HTTP interface: %w", err)
+	}
+	srv := &http.Server{
+		Handler:           &handler{pool: p, user: "default", password: cfg.Password, timezone: string(trimLine(zone)), logger: logger},
+		ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 5 * time.Minute, MaxHeaderBytes: 1 << 20,
+		ErrorLog: slog.NewLogLogger(logger.Handler(), slog.LevelDebug),
+	}
+	failed := make(chan error, 1)
+	go func() { failed <- srv.Serve(l) }()
+	ready(l.Addr().String())
+	select {
+	case err := <-failed:
+		return fmt.Errorf("serving ClickHouse's HTTP interface: %w", err)
+	case <-ctx.Done():
+	}
+	stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), 20*time.Second)
+	defer cancel()
+	if err := srv.Shutdown(stop); err != nil {
+		return fmt.Errorf("draining ClickHouse's HTTP interface: %w", err)
+	}
+	return nil
+}
+
+func trimLine(b []byte) []byte {
+	for len(b) > 0 && b[len(b)-1] == '\n' {
+		b = b[:len(b)-1]
+	}
+	return b
+}
+
+// ErrInUse says that another process has the data directory open.
+var ErrInUse = errors.New("the data directory is in use by another process")
+
+// lock makes the directory and takes it for this process. A lock dies with its
+// process, however that ends. A predecessor on its way out is waited for.
+func lock(dir string) (func(), error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("making ClickHouse data directory: %w", err)
+	}
+	f, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("opening lock: %w", err)
+	}
+	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(50 * time.Millisecond) {
+		err = syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+		if err == nil {
+			return func() { f.Close() }, nil
+		}
+		if time.Now().After(deadline) {
+			f.Close()
+			return nil, fmt.Errorf("locking %s: %w", dir, ErrInUse)
+		}
+	}
+}
