@@ -1,0 +1,111 @@
+package clickhouse
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Client sends statements over ClickHouse's HTTP interface. It is safe for
+// concurrent use.
+type Client struct {
+	cfg  Config
+	http *http.Client
+}
+
+// NewClient makes a client; it connects on first use.
+func NewClient(cfg Config) (*Client, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	return &Client{cfg: cfg, http: &http.Client{
+		Timeout:   cfg.Timeout,
+		Transport: &http.Transport{MaxIdleConnsPerHost: 64, IdleConnTimeout: 90 * time.Second, WriteBufferSize: 256 << 10, DisableCompression: true},
+	}}, nil
+}
+
+// Database is the database the client works in.
+func (c *Client) Database() string { return c.cfg.Database }
+
+// Exception is an error that ClickHouse answered with.
+type Exception struct {
+	Status int
+	Code   int // ClickHouse's; 0 when the answer named none
+	Text   string
+}
+
+// Error gives ClickHouse's text, cut short.
+func (e *Exception) Error() string {
+	return fmt.Sprintf("clickhouse answered %d: %s", e.Status, strings.TrimSpace(e.Text[:min(len(e.Text), 500)]))
+}
+
+// IsTransient says whether the same statement may succeed later: the server
+// could not be reached, its answer was lost, or it is short of something that
+// comes back. Everything else is a fault of the statement.
+func IsTransient(err error) bool {
+	var e *Exception
+	if !errors.As(err, &e) {
+		return err != nil && !errors.Is(err, context.Canceled)
+	}
+	switch e.Code {
+	case 159, 160, // TIMEOUT_EXCEEDED, TOO_SLOW
+		164, 242, // READONLY, TABLE_IS_READ_ONLY
+		202, 252, 241, 243, // TOO_MANY_SIMULTANEOUS_QUERIES, TOO_MANY_PARTS, MEMORY_LIMIT_EXCEEDED, NOT_ENOUGH_SPACE
+		203, 209, 210, 279, // NO_FREE_CONNECTION, SOCKET_TIMEOUT, NETWORK_ERROR, ALL_CONNECTION_TRIES_FAILED
+		225, 999, 285, 319, // NO_ZOOKEEPER, KEEPER_EXCEPTION, TOO_FEW_LIVE_REPLICAS, UNKNOWN_STATUS_OF_INSERT
+		394, 236: // QUERY_WAS_CANCELLED, ABORTED
+		return true
+	}
+	return e.Code == 0 && e.Status >= http.StatusInternalServerError || e.Status == http.StatusServiceUnavailable
+}
+
+// Exec runs a statement in the client's database and returns its output.
+func (c *Client) Exec(ctx context.Context, statement string, settings url.Values) (string, error) {
+	return c.Send(ctx, statement, settings, nil, 0)
+}
+
+// ExecAnywhere runs a statement without naming a database.
+func (c *Client) ExecAnywhere(ctx context.Context, statement string) (string, error) {
+	return c.send(ctx, url.Values{"query": {statement}}, nil, 0)
+}
+
+// Send runs a statement whose data is in body, size bytes long.
+func (c *Client) Send(ctx context.Context, statement string, settings url.Values, body io.Reader, size int64) (string, error) {
+	q := url.Values{"database": {c.cfg.Database}, "query": {statement}}
+	for k, v := range settings {
+		q[k] = v
+	}
+	return c.send(ctx, q, body, size)
+}
+
+func (c *Client) send(ctx context.Context, q url.Values, body io.Reader, size int64) (string, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.cfg.URL+"/?"+q.Encode(), body)
+	if err != nil {
+		return "", fmt.Errorf("making request: %w", err)
+	}
+	req.ContentLength = size
+	req.Header.Set("X-ClickHouse-User", c.cfg.User)
+	if c.cfg.Password != "" {
+		req.Header.Set("X-ClickHouse-Key", c.cfg.Password)
+	}
+	resp, err := c.http.Do(req)
+	if err != nil {
+		return "", fmt.Errorf("asking clickhouse: %w", err)
+	}
+	defer resp.Body.Close()
+	out, err := io.ReadAll(resp.Body)
+	if err != nil {
+		return "", fmt.Errorf("reading clickhouse's answer: %w", err)
+	}
+	if resp.StatusCode != http.StatusOK {
+		code, _ := strconv.Atoi(resp.Header.Get("X-ClickHouse-Exception-Code")) // 0 when absent
+		return "", &Exception{Status: resp.StatusCode, Code: code, Text: string(out)}
+	}
+	return string(out), nil
+}

@@ -1,0 +1,13 @@
+// Package ddl makes FoodFlow's tables in ClickHouse and checks the settings
+// that exactly-once rests on.
+//
+// Each file in sql holds one idempotent statement; they run in the order of
+// their names. Apply may run at every start and from several processes at once.
+//
+// Inserts are repeated under the same insert_deduplication_token after a lost
+// reply or a crash. ClickHouse recognises the token on a table, and on the
+// target of a materialized view, only where that table sets
+// non_replicated_deduplication_window (or is replicated). Check refuses to run
+// otherwise: without the setting on a target, a repeated insert would leave the
+// readings right and the rollups doubled.
+package ddl

@@ -1,0 +1,19 @@
+CREATE TABLE IF NOT EXISTS readings_1m
+(
+    tenant_id UUID,
+    line_id   UUID CODEC(ZSTD(1)),
+    sensor_id UUID,
+    ts        DateTime('UTC') COMMENT 'start of the minute' CODEC(DoubleDelta, ZSTD(1)),
+    count     SimpleAggregateFunction(sum, UInt64) COMMENT 'all readings',
+    valid     SimpleAggregateFunction(sum, UInt64) COMMENT 'readings that are not of bad quality; the figures below are theirs',
+    sum       SimpleAggregateFunction(sum, Float64),
+    min       SimpleAggregateFunction(min, Float64) COMMENT 'inf when valid is 0',
+    max       SimpleAggregateFunction(max, Float64) COMMENT '-inf when valid is 0',
+    first     AggregateFunction(argMin, Float64, DateTime64(3, 'UTC')),
+    last      AggregateFunction(argMax, Float64, DateTime64(3, 'UTC'))
+)
+ENGINE = AggregatingMergeTree
+PARTITION BY toYYYYMM(ts)
+ORDER BY (tenant_id, sensor_id, ts, line_id)
+TTL ts + INTERVAL {ttl_1m_days} DAY
+SETTINGS non_replicated_deduplication_window = {window}, ttl_only_drop_parts = 1

@@ -1,0 +1,11 @@
+CREATE MATERIALIZED VIEW IF NOT EXISTS readings_1h_mv TO readings_1h AS
+SELECT tenant_id, line_id, sensor_id, toStartOfHour(r.ts) AS ts,
+    sum(r.count) AS count,
+    sum(r.valid) AS valid,
+    sum(r.sum) AS sum,
+    min(r.min) AS min,
+    max(r.max) AS max,
+    argMinMergeState(r.first) AS first,
+    argMaxMergeState(r.last) AS last
+FROM readings_1m AS r
+GROUP BY tenant_id, line_id, sensor_id, ts

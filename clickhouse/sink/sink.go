@@ -1,0 +1,133 @@
+package sink
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/foodflow/foodflow/clickhouse"
+	"github.com/foodflow/foodflow/internal/fault"
+)
+
+// Sink inserts blocks. It is safe for concurrent use.
+type Sink struct {
+	client   *clickhouse.Client
+	rows     *prometheus.CounterVec
+	failures *prometheus.CounterVec
+	duration prometheus.Histogram
+}
+
+// New makes a sink on a client.
+func New(c *clickhouse.Client, reg prometheus.Registerer) *Sink {
+	s := &Sink{
+		client:   c,
+		rows:     prometheus.NewCounterVec(prometheus.CounterOpts{Name: "foodflow_sink_rows_total", Help: "Rows in inserts that ClickHouse acknowledged, repetitions included."}, []string{"table"}),
+		failures: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "foodflow_sink_insert_failures_total", Help: "Inserts that ClickHouse refused or whose outcome is unknown."}, []string{"kind"}),
+		duration: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "foodflow_sink_insert_duration_seconds", Help: "Time of one insert.", Buckets: prometheus.ExponentialBuckets(0.001, 2, 16)}),
+	}
+	for _, t := range []string{"readings", "line_events", "anomalies", "oee_parts"} {
+		s.rows.WithLabelValues(t)
+	}
+	s.failures.WithLabelValues("transient")
+	s.failures.WithLabelValues("permanent")
+	if reg != nil {
+		reg.MustRegister(s.rows, s.failures, s.duration)
+	}
+	return s
+}
+
+// settings of every insert. One insert is one block per month partition, so
+// the token covers it whole; the number of months is not limited, since a block
+// that ClickHouse refuses for good would hold up its slot for ever.
+func settings(token string) url.Values {
+	return url.Values{
+		"insert_deduplication_token": {token},
+		"insert_deduplicate":         {"1"},
+		"async_insert":               {"0"},
+		"deduplicate_blocks_in_dependent_materialized_views": {"1"},
+		"max_insert_block_size":                              {"4194304"},
+		"min_insert_block_size_rows":                         {"4194304"},
+		"min_insert_block_size_bytes":                        {"2147483648"},
+		"max_partitions_per_insert_block":                    {"0"},
+		"wait_end_of_query":                                  {"1"},
+		"input_format_native_allow_types_conversion":         {"1"},
+		"materialized_views_ignore_errors":                   {"0"},
+		"max_insert_threads":                                 {"1"},
+		"input_format_parallel_parsing":                      {"0"},
+	}
+}
+
+// Insert sends a block under a token. After an error for which
+// clickhouse.IsTransient holds, the same call may be made again.
+func (s *Sink) Insert(ctx context.Context, b Block, token string) error {
+	if b.Rows() == 0 {
+		return nil
+	}
+	if err := fault.Point("sink.before_insert"); err != nil {
+		return err
+	}
+	began := time.Now()
+	cols := b.columns()
+	names := make([]string, len(cols))
+	body, size := assemble(cols, b.Rows())
+	for i, c := range cols {
+		names[i] = c.name
+	}
+	_, err := s.client.Send(ctx, "INSERT INTO "+b.Table()+" ("+strings.Join(names, ", ")+") FORMAT Native", settings(token), body, size)
+	s.duration.Observe(time.Since(began).Seconds())
+	if err != nil {
+		kind := "permanent"
+		if clickhouse.IsTransient(err) {
+			kind = "transient"
+		}
+		s.failures.WithLabelValues(kind).Inc()
+		return fmt.Errorf("inserting %d rows into %s: %w", b.Rows(), b.Table(), err)
+	}
+	s.rows.WithLabelValues(b.Table()).Add(float64(b.Rows()))
+	return fault.Point("sink.after_insert")
+}
+
+// assemble strings the columns together without copying their data.
+func assemble(cols []*column, rows int) (io.Reader, int64) {
+	heads := make([]byte, 0, 64*(len(cols)+1))
+	ends := make([]int, len(cols))
+	heads = appendBlockHead(heads, len(cols), rows)
+	for i, c := range cols {
+		heads = appendColumnHead(heads, c)
+		ends[i] = len(heads)
+	}
+	size := int64(len(heads))
+	parts := make([]io.Reader, 0, 2*len(cols))
+	from := 0
+	for i, c := range cols {
+		parts = append(parts, strings.NewReader(string(heads[from:ends[i]])), &slab{c.data})
+		from = ends[i]
+		size += int64(len(c.data))
+	}
+	return io.MultiReader(parts...), size
+}
+
+// slab reads a column's bytes, and writes them in one call where it can.
+type slab struct{ b []byte }
+
+// Read copies from the column.
+func (s *slab) Read(p []byte) (int, error) {
+	if len(s.b) == 0 {
+		return 0, io.EOF
+	}
+	n := copy(p, s.b)
+	s.b = s.b[n:]
+	return n, nil
+}
+
+// WriteTo writes the rest of the column at once.
+func (s *slab) WriteTo(w io.Writer) (int64, error) {
+	n, err := w.Write(s.b)
+	s.b = s.b[n:]
+	return int64(n), err
+}
