@@ -1,0 +1,241 @@
+package anomaly
+
+import (
+	"encoding/csv"
+	"math"
+	"math/rand/v2"
+	"os"
+	"reflect"
+	"strconv"
+	"testing"
+	"time"
+	"unsafe"
+
+	"pgregory.net/rapid"
+
+	"github.com/foodflow/foodflow/internal/plant"
+)
+
+func series(seed uint64, n int, at func(i int, noise float64) float64) []float64 {
+	r := rand.New(rand.NewPCG(seed, 1))
+	out := make([]float64, n)
+	for i := range out {
+		out[i] = at(i, r.NormFloat64())
+	}
+	return out
+}
+
+func run(d *Detector, cfg *Config, xs []float64, from int) (scores []float32, found [][]Finding) {
+	var f Findings
+	for i, x := range xs {
+		scores = append(scores, d.Observe(cfg, int64(from+i)*1000, x, plant.QualityGood, &f))
+		found = append(found, append([]Finding(nil), f.All()...))
+	}
+	return scores, found
+}
+
+func TestSpikesAreFoundAndNoiseIsNot(t *testing.T) {
+	for name, scale := range map[string]float64{"small unit": 1e-3, "large unit": 1e4} {
+		t.Run(name, func(t *testing.T) {
+			xs := series(7, 5000, func(i int, e float64) float64 {
+				v := 20 + e
+				if i == 3000 {
+					v += 25
+				}
+				return v * scale
+			})
+			var d Detector
+			cfg := DefaultConfig()
+			scores, found := run(&d, &cfg, xs, 0)
+			false1 := 0
+			for i, f := range found {
+				if len(f) > 0 && i != 3000 {
+					false1++
+				}
+			}
+			if len(found[3000]) != 1 || found[3000][0].Kind != plant.AnomalyDeviation || false1 > 2 {
+				t.Fatalf("spike %v (score %v), %d false findings in 5000", found[3000], scores[3000], false1)
+			}
+		})
+	}
+}
+
+// TestOneScale: sensors with Gaussian noise and with heavy tails pass the same
+// threshold about equally often.
+func TestOneScale(t *testing.T) {
+	share := func(xs []float64) float64 {
+		var d Detector
+		cfg := DefaultConfig()
+		scores, _ := run(&d, &cfg, xs, 0)
+		n := 0
+		for _, s := range scores[1000:] {
+			if s > 0.4 {
+				n++
+			}
+		}
+		return float64(n) / float64(len(scores)-1000)
+	}
+	normal := share(series(1, 50_000, func(_ int, e float64) float64 { return e }))
+	heavy := share(series(1, 50_000, func(_ int, e float64) float64 { return math.Copysign(math.Exp(2*math.Abs(e)), e) }))
+	t.Logf("share of readings past 0.4: normal %.5f, heavy-tailed %.5f", normal, heavy)
+	if ratio := heavy / normal; ratio > 5 || ratio < 0.2 {
+		t.Fatalf("the same score means different things: normal %.5f, heavy-tailed %.5f", normal, heavy)
+	}
+}
+
+func TestPrefixStabilityAndState(t *testing.T) {
+	xs := series(3, 1500, func(i int, e float64) float64 { return math.Sin(float64(i)/50) + e/10 })
+	cfg := DefaultConfig()
+	cfg.H, cfg.OnDelayMS = 0.9, 3000
+	var whole Detector
+	want, _ := run(&whole, &cfg, xs, 0)
+	rapid.Check(t, func(t *rapid.T) {
+		cut := rapid.IntRange(0, len(xs)).Draw(t, "cut")
+		var a, b Detector
+		head, _ := run(&a, &cfg, xs[:cut], 0)
+		rest, err := b.RestoreState(append(a.AppendState(nil), 9))
+		if err != nil || len(rest) != 1 || a != b {
+			t.Fatalf("restoring: %v\n%+v\n%+v", err, a, b)
+		}
+		tail, _ := run(&b, &cfg, xs[cut:], cut)
+		if got := append(head, tail...); !reflect.DeepEqual(got, want) {
+			t.Fatal("scores differ after a restart")
+		}
+		if b != whole {
+			t.Fatal("state differs after a restart")
+		}
+	})
+}
+
+func TestLimits(t *testing.T) {
+	cfg := DefaultConfig()
+	cfg.Learned = false
+	cfg.H, cfg.HH, cfg.Deadband, cfg.OnDelayMS, cfg.OffDelayMS = 80, 90, 2, 2000, 1000
+	cfg.RangeMin, cfg.RangeMax, cfg.MaxRate = 0, 150, 100
+	var d Detector
+	values := []float64{70, 81, 81, 81, 79, 81, 77, 77, 81, 200, 81, 81}
+	_, found := run(&d, &cfg, values, 0)
+	got := map[int][]plant.AnomalyKind{}
+	for i, fs := range found {
+		for _, f := range fs {
+			got[i] = append(got[i], f.Kind)
+		}
+	}
+	// 81 from second 1 is active at 3; 79 is within the deadband; 77 from second
+	// 6 ends it at 7; 81 from 8 is active again at 10. 200 is out of range only
+	// with the delay, which it does not last.
+	want := map[int][]plant.AnomalyKind{3: {plant.AnomalyLimitH}, 10: {plant.AnomalyLimitH}}
+	if !reflect.DeepEqual(got, want) {
+		t.Fatalf("found %v, want %v", got, want)
+	}
+}
+
+func TestFlatline(t *testing.T) {
+	xs := series(5, 2000, func(i int, e float64) float64 {
+		if i >= 1000 && i < 1500 {
+			return 4
+		}
+		return 4 + e
+	})
+	var d Detector
+	cfg := DefaultConfig()
+	_, found := run(&d, &cfg, xs, 0)
+	n := 0
+	for i, fs := range found {
+		for _, f := range fs {
+			if f.Kind == plant.AnomalyFlatline {
+				n++
+				if i < 1000+flatLeast-1 || i >= 1500 {
+					t.Errorf("flatline at %d", i)
+				}
+			}
+		}
+	}
+	if n != 1 {
+		t.Fatalf("%d flatlines found, want 1", n)
+	}
+}
+
+func TestBackfillAndBadQuality(t *testing.T) {
+	var d Detector
+	cfg := DefaultConfig()
+	cfg.HH = 10
+	run(&d, &cfg, series(1, 500, func(_ int, e float64) float64 { return e }), 1000)
+	before := d
+	var f Findings
+	if s := d.Observe(&cfg, 5000, 1e6, plant.QualityGood, &f); s != 0 || len(f.All()) != 0 || d != before {
+		t.Error("an old reading was scored, found or learnt")
+	}
+	if s := d.Observe(&cfg, 1e9, 1e6, plant.QualityBad, &f); s != 0 || len(f.All()) != 0 || d != before {
+		t.Error("a bad reading was scored, found or learnt")
+	}
+}
+
+func TestSize(t *testing.T) {
+	var d Detector
+	if n := int(unsafe.Sizeof(d)); n > 400 || n > d.Size() {
+		t.Fatalf("%d bytes a sensor, Size says %d", n, d.Size())
+	}
+}
+
+// TestMachineTemperature reads the NAB recording that the replay ships and asks
+// for the labelled windows.
+func TestMachineTemperature(t *testing.T) {
+	path := os.Getenv("NAB_FILE")
+	if path == "" {
+		t.Skip("set NAB_FILE to a recording")
+	}
+	fh, err := os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rows, err := csv.NewReader(fh).ReadAll()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var d Detector
+	cfg := DefaultConfig()
+	var f Findings
+	for _, row := range rows[1:] {
+		ts, err := time.Parse(time.DateTime, row[0])
+		if err != nil {
+			t.Fatal(err)
+		}
+		v, err := strconv.ParseFloat(row[1], 64)
+		if err != nil {
+			t.Fatal(err)
+		}
+		d.Observe(&cfg, ts.UnixMilli(), v, plant.QualityGood, &f)
+		for _, x := range f.All() {
+			t.Log(row[0], row[1], x.Kind, x.Score, x.Expected)
+		}
+	}
+}
+
+func FuzzRestoreState(f *testing.F) {
+	var d Detector
+	f.Add(d.AppendState(nil))
+	f.Fuzz(func(_ *testing.T, b []byte) {
+		var d Detector
+		if _, err := d.RestoreState(b); err != nil {
+			return
+		}
+		cfg := DefaultConfig()
+		var fs Findings
+		for i := range 300 {
+			d.Observe(&cfg, d.lastTS+int64(i)+1, float64(i), plant.QualityGood, &fs)
+		}
+	})
+}
+
+func BenchmarkObserve(b *testing.B) {
+	b.ReportAllocs()
+	ds := make([]Detector, 100_000)
+	cfg := DefaultConfig()
+	xs := series(1, 1<<16, func(_ int, e float64) float64 { return e })
+	var f Findings
+	for i := 0; b.Loop(); i++ {
+		d := &ds[i%len(ds)]
+		d.Observe(&cfg, d.lastTS+1000, xs[i%len(xs)], plant.QualityGood, &f)
+	}
+}

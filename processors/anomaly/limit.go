@@ -1,0 +1,85 @@
+package anomaly
+
+import (
+	"math"
+
+	"github.com/foodflow/foodflow/internal/plant"
+)
+
+// The limits that are watched, in the order of their states.
+const (
+	limitLL = iota
+	limitL
+	limitH
+	limitHH
+	limitRange
+	limitRate
+	numLimits
+)
+
+// limitState is one limit's: since when it is passed (or kept again) and
+// whether that counts.
+type limitState struct {
+	active bool
+	moving bool // passed but not yet active, or kept again but still active
+	since  int64
+}
+
+// observeLimits holds a reading against what the owner set.
+func (d *Detector) observeLimits(cfg *Config, ts int64, v float64, f *Findings) {
+	over := func(i int, kind plant.AnomalyKind, limit float64) {
+		d.limit(i, cfg, kind, ts, v > limit, v > limit-cfg.Deadband, limit, f)
+	}
+	under := func(i int, kind plant.AnomalyKind, limit float64) {
+		d.limit(i, cfg, kind, ts, v < limit, v < limit+cfg.Deadband, limit, f)
+	}
+	if !math.IsNaN(cfg.LL) {
+		under(limitLL, plant.AnomalyLimitLL, cfg.LL)
+	}
+	if !math.IsNaN(cfg.L) {
+		under(limitL, plant.AnomalyLimitL, cfg.L)
+	}
+	if !math.IsNaN(cfg.H) {
+		over(limitH, plant.AnomalyLimitH, cfg.H)
+	}
+	if !math.IsNaN(cfg.HH) {
+		over(limitHH, plant.AnomalyLimitHH, cfg.HH)
+	}
+	if v < cfg.RangeMin || v > cfg.RangeMax || d.limits[limitRange].active {
+		bound := cfg.RangeMax
+		if v < cfg.RangeMin {
+			bound = cfg.RangeMin
+		}
+		out := v < cfg.RangeMin || v > cfg.RangeMax
+		d.limit(limitRange, cfg, plant.AnomalyRange, ts, out, out, bound, f)
+	}
+	if !math.IsNaN(cfg.MaxRate) && d.n > 0 {
+		rate := math.Abs(v-d.last) / (float64(ts-d.lastTS) / 1000)
+		d.limit(limitRate, cfg, plant.AnomalyRate, ts, rate > cfg.MaxRate, rate > cfg.MaxRate, cfg.MaxRate, f)
+	}
+}
+
+// limit moves one limit's state: passed makes it active after the on-delay,
+// and it stays so until it is not held (deadband) for the off-delay.
+func (d *Detector) limit(i int, cfg *Config, kind plant.AnomalyKind, ts int64, passed, held bool, limit float64, f *Findings) {
+	s := &d.limits[i]
+	want := passed
+	delay := cfg.OnDelayMS
+	if s.active {
+		want, delay = held, cfg.OffDelayMS
+	}
+	if want == s.active {
+		s.moving = false
+		return
+	}
+	if !s.moving {
+		s.moving, s.since = true, ts
+	}
+	if ts-s.since < delay {
+		return
+	}
+	s.active, s.moving = want, false
+	if want {
+		f.add(Finding{Kind: kind, Since: s.since, Expected: limit, Score: 1})
+	}
+}

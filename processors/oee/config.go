@@ -1,0 +1,63 @@
+package oee
+
+import "github.com/foodflow/foodflow/internal/plant"
+
+// Config is a line's policy; a change of it concerns minutes that close later.
+type Config struct {
+	// Ideal gives the ideal rate of a product at a time, in units a minute; 0
+	// when there is none, and then the ideal time of what was made is 0.
+	Ideal func(product string, ts int64) float64
+	// Planned gives the class of a time that is not planned for production and
+	// until when that holds; ok is false for productive time. Nil: all time is.
+	Planned func(ts int64) (class plant.TimeClass, until int64, ok bool)
+	// PlannedReasons are the stop reasons that make a stop a planned one.
+	PlannedReasons map[string]bool
+	// MinorStopMS is the longest minor stop.
+	MinorStopMS int64
+	// SilenceMS is how long a line may be silent before that is no_signal.
+	SilenceMS int64
+	// Policy is stamped on each part.
+	Policy uint32
+}
+
+// DefaultConfig takes stops up to five minutes for minor and two minutes of
+// silence for none.
+func DefaultConfig() Config {
+	return Config{
+		Ideal:          func(string, int64) float64 { return 0 },
+		PlannedReasons: map[string]bool{"break": true, "meal": true, "no_orders": true},
+		MinorStopMS:    5 * minuteMS,
+		SilenceMS:      2 * minuteMS,
+		Policy:         1,
+	}
+}
+
+// internalStop stands for minor_stop or breakdown, which only the stop's length
+// tells apart.
+const internalStop = plant.TimeClass(255)
+
+// class maps a state to its class.
+func class(cfg *Config, s plant.State, reason string) plant.TimeClass {
+	switch s {
+	case plant.StateExecute:
+		return plant.ClassRunning
+	case plant.StateLack, plant.StateSuspended, plant.StateSuspending, plant.StateUnsuspending:
+		return plant.ClassStarved
+	case plant.StateTailback:
+		return plant.ClassBlocked
+	case plant.StateCIP:
+		return plant.ClassCIP
+	case plant.StateAllergenClean:
+		return plant.ClassAllergenClean
+	case plant.StateChangeover, plant.StateStarting, plant.StateResetting:
+		return plant.ClassSetup
+	case plant.StateIdle, plant.StateCompleting, plant.StateCompleted, plant.StateMaintenance:
+		return plant.ClassPlannedStop
+	case plant.StateUndefined:
+		return plant.ClassNoSignal
+	}
+	if cfg.PlannedReasons[reason] {
+		return plant.ClassPlannedStop
+	}
+	return internalStop
+}

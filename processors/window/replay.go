@@ -1,0 +1,142 @@
+package window
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"math"
+)
+
+// Verdict says what a reading is to the window.
+type Verdict uint8
+
+// The verdicts.
+const (
+	New     Verdict = iota
+	Copy            // the same reading came before
+	Unknown         // older than all the window remembers: taken for new
+)
+
+// Window sizes in readings, and the time a full window should at least span.
+const (
+	minCapacity = 32
+	maxCapacity = 8192
+	horizonMS   = 60_000
+)
+
+// Replay is the anti-replay window of one sensor. It remembers its last 32
+// readings, and more, up to 8192, while those span less than a minute of the
+// device's time. A copy that comes within them is found; a copy that comes
+// later counts as new. Two different readings are taken for copies only if a
+// 64-bit hash of time and number (or value) collides and the later one is out
+// of order. The zero value is ready.
+type Replay struct {
+	newest int64    // largest ts seen
+	lapTS  int64    // newest when the ring was at its start
+	ring   []uint64 // identities; len is a power of two once used
+	next   uint32   // where the next goes
+	count  uint32   // how many are there
+	floor  int64    // ts below which the window has forgotten readings
+}
+
+// See takes a reading's identity (plant.Reading.Identity) and judges it. A
+// reading newer than all before it is judged without a search.
+func (w *Replay) See(ts int64, word uint64) Verdict {
+	id := mix(uint64(ts)*0x9e3779b97f4a7c15 ^ mix(word))
+	if w.count == 0 {
+		w.ring = make([]uint64, minCapacity)
+		w.newest, w.lapTS, w.floor = ts, ts, math.MinInt64
+		w.add(id)
+		return New
+	}
+	if ts > w.newest {
+		w.newest = ts
+		w.add(id)
+		return New
+	}
+	for _, have := range w.ring[:min(int(w.count), len(w.ring))] {
+		if have == id {
+			return Copy
+		}
+	}
+	w.add(id)
+	if ts <= w.floor {
+		return Unknown
+	}
+	return New
+}
+
+// add enters an identity, in place of the oldest or in a larger ring.
+func (w *Replay) add(id uint64) {
+	if int(w.next) == len(w.ring) {
+		if w.newest-w.lapTS < horizonMS && len(w.ring) < maxCapacity {
+			w.ring = append(w.ring, make([]uint64, len(w.ring))...)
+		} else {
+			w.next, w.floor, w.lapTS = 0, w.lapTS, w.newest
+		}
+	}
+	w.ring[w.next] = id
+	w.next++
+	w.count = max(w.count, w.next)
+}
+
+// mix is the finaliser of SplitMix64: a bijection whose every output bit
+// depends on every input bit.
+func mix(x uint64) uint64 {
+	x ^= x >> 30
+	x *= 0xbf58476d1ce4e5b9
+	x ^= x >> 27
+	x *= 0x94d049bb133111eb
+	return x ^ x>>31
+}
+
+// Size is the memory the window takes, in bytes.
+func (w *Replay) Size() int { return 64 + 8*len(w.ring) }
+
+// AppendState appends the window's state.
+func (w *Replay) AppendState(dst []byte) []byte {
+	dst = binary.AppendUvarint(dst, uint64(w.count))
+	if w.count == 0 {
+		return dst
+	}
+	dst = binary.AppendUvarint(dst, uint64(w.next))
+	dst = binary.AppendUvarint(dst, uint64(len(w.ring)))
+	for _, ts := range [...]int64{w.newest, w.lapTS, w.floor} {
+		dst = binary.LittleEndian.AppendUint64(dst, uint64(ts))
+	}
+	for _, id := range w.ring[:w.count] {
+		dst = binary.LittleEndian.AppendUint64(dst, id)
+	}
+	return dst
+}
+
+var errState = errors.New("malformed replay window state")
+
+// RestoreState reads what AppendState wrote and returns what follows it.
+func (w *Replay) RestoreState(src []byte) ([]byte, error) {
+	var head [3]uint64
+	for i := range head {
+		v, n := binary.Uvarint(src)
+		if n <= 0 {
+			return nil, errState
+		}
+		head[i], src = v, src[n:]
+		if i == 0 && v == 0 {
+			*w = Replay{}
+			return src, nil
+		}
+	}
+	count, next, size := head[0], head[1], head[2]
+	if size < minCapacity || size > maxCapacity || size&(size-1) != 0 || count > size || next > count || next == 0 || uint64(len(src)) < 24+8*count {
+		return nil, fmt.Errorf("%w: %d of %d", errState, count, size)
+	}
+	*w = Replay{count: uint32(count), next: uint32(next), ring: make([]uint64, size)}
+	for i, p := range [...]*int64{&w.newest, &w.lapTS, &w.floor} {
+		*p = int64(binary.LittleEndian.Uint64(src[8*i:]))
+	}
+	src = src[24:]
+	for i := range count {
+		w.ring[i] = binary.LittleEndian.Uint64(src[8*i:])
+	}
+	return src[8*count:], nil
+}
