@@ -1,0 +1,19 @@
+// Package postgres is how FoodFlow reaches Postgres: a pool, and transactions
+// that belong to one tenant.
+//
+// Each tenant has a schema and a database role of its own. InTenant opens a
+// transaction, sets search_path and role with SET LOCAL, and runs the caller's
+// function in it. Both settings end with the transaction, whatever ends it, so a
+// connection never carries a tenant over to its next user, and PgBouncer in
+// transaction mode works. The role is the second wall: it holds rights on its
+// own schema only, so a statement that names another schema is refused by the
+// database even where the code is wrong.
+//
+// Failure. Connect errors, shutdowns and exhausted pools become
+// fault.Unavailable; every other error is returned as it is, wrapped.
+//
+// Non-obvious. pgx caches prepared statements per connection, and the same text
+// means different tables under different search paths. Postgres analyses a cached
+// statement again whenever search_path differs from the one it was analysed
+// under (RevalidateCachedQuery), which TestConnectionCarriesNoTenantOver holds.
+package postgres

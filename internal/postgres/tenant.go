@@ -1,0 +1,108 @@
+package postgres
+
+import (
+	"context"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"net"
+	"strings"
+	"time"
+
+	"github.com/foodflow/foodflow/internal/fault"
+	"github.com/foodflow/foodflow/internal/plant"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+)
+
+// Schema is the name of a tenant's schema. It is derived from the id, never
+// from anything a user typed, and needs no quoting.
+func Schema(tenant plant.ID) string { return "t_" + hex.EncodeToString(tenant[:]) }
+
+// Role is the name of a tenant's database role. Roles are the cluster's, not the
+// database's; the policies of migrations/shared know this form.
+func Role(tenant plant.ID) string { return "ff_t_" + hex.EncodeToString(tenant[:]) }
+
+// InTenant runs fn in a transaction that sees one tenant's schema under that
+// tenant's role. It commits when fn returns nil, rolls back otherwise, also when
+// fn panics.
+func (db *DB) InTenant(ctx context.Context, tenant plant.ID, fn func(ctx context.Context, tx pgx.Tx) error) error {
+	if tenant.IsZero() {
+		return errors.New("opening tenant transaction: no tenant")
+	}
+	return db.in(ctx, "SET LOCAL search_path = "+Schema(tenant)+"; SET LOCAL ROLE "+Role(tenant), fn)
+}
+
+// InShared runs fn in a transaction of the service itself, which sees the
+// installation's schema.
+func (db *DB) InShared(ctx context.Context, fn func(ctx context.Context, tx pgx.Tx) error) error {
+	return db.in(ctx, "SET LOCAL search_path = foodflow", fn)
+}
+
+func (db *DB) in(ctx context.Context, settings string, fn func(ctx context.Context, tx pgx.Tx) error) error {
+	wait, cancel := context.WithTimeout(ctx, db.acquire)
+	conn, err := db.pool.Acquire(wait)
+	cancel()
+	if err != nil {
+		if ctx.Err() != nil {
+			return fmt.Errorf("waiting for a postgres connection: %w", ctx.Err())
+		}
+		return fault.NewUnavailable(2*time.Second, err, "the master data can't be reached now")
+	}
+	defer conn.Release()
+	err = pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, settings); err != nil {
+			return fmt.Errorf("entering schema: %w", err)
+		}
+		return fn(ctx, tx)
+	})
+	return classify(err)
+}
+
+// classify turns "Postgres is not there" into fault.Unavailable.
+func classify(err error) error {
+	if err == nil {
+		return nil
+	}
+	var known *fault.Error
+	if errors.As(err, &known) {
+		return err
+	}
+	if Unavailable(err) {
+		return fault.NewUnavailable(2*time.Second, err, "the master data can't be reached now")
+	}
+	return err
+}
+
+// Unavailable reports whether an error means that the server is not there, as
+// against that it refused a statement.
+func Unavailable(err error) bool {
+	var pg *pgconn.PgError
+	if errors.As(err, &pg) {
+		// 08: connection, 53: resources, 57P: shutdown or start-up.
+		return strings.HasPrefix(pg.Code, "08") || strings.HasPrefix(pg.Code, "53") || strings.HasPrefix(pg.Code, "57P")
+	}
+	var connect *pgconn.ConnectError
+	var network net.Error
+	return errors.As(err, &connect) || errors.As(err, &network) || pgconn.SafeToRetry(err) ||
+		errors.Is(err, net.ErrClosed) || strings.Contains(err.Error(), "conn closed") || strings.Contains(err.Error(), "unexpected EOF")
+}
+
+// The SQLSTATEs that repositories turn into faults.
+const (
+	CodeUnique     = "23505"
+	CodeForeignKey = "23503"
+	CodeCheck      = "23514"
+	CodeNoSchema   = "3F000"
+	CodeNoTable    = "42P01"
+	CodeNoRole     = "22023" // SET ROLE to a role that doesn't exist
+)
+
+// Code gives the SQLSTATE of an error and the constraint it names.
+func Code(err error) (code, constraint string) {
+	var pg *pgconn.PgError
+	if errors.As(err, &pg) {
+		return pg.Code, pg.ConstraintName
+	}
+	return "", ""
+}
