@@ -1,0 +1,197 @@
+package migrate
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"hash/fnv"
+	"io/fs"
+	"log/slog"
+	"sync"
+
+	"github.com/foodflow/foodflow/internal/plant"
+	"github.com/foodflow/foodflow/internal/postgres"
+	"github.com/foodflow/foodflow/migrations"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/stdlib"
+	"github.com/pressly/goose/v3"
+	"github.com/pressly/goose/v3/lock"
+	"golang.org/x/sync/errgroup"
+)
+
+// SharedSchema is the installation's own schema.
+const SharedSchema = "foodflow"
+
+// Config says where and how fast.
+type Config struct {
+	// URL reaches Postgres itself, as a user that may create schemas and roles.
+	URL string
+	// Parallel is how many tenants are migrated at once.
+	Parallel int
+}
+
+// DefaultConfig has no URL.
+func DefaultConfig() Config { return Config{Parallel: 4} }
+
+// Validate names every fault at once.
+func (c Config) Validate() error {
+	var errs []error
+	if c.URL == "" {
+		errs = append(errs, errors.New("postgres.url: must not be empty"))
+	}
+	if c.Parallel < 1 || c.Parallel > 64 {
+		errs = append(errs, errors.New("migrate.parallel: must be between 1 and 64"))
+	}
+	return errors.Join(errs...)
+}
+
+// Migrator runs migrations. It holds no connection between calls.
+type Migrator struct {
+	cfg  Config
+	conn *pgx.ConnConfig
+	log  *slog.Logger
+}
+
+// New makes a migrator; it connects to nothing.
+func New(c Config, log *slog.Logger) (*Migrator, error) {
+	if err := c.Validate(); err != nil {
+		return nil, err
+	}
+	conn, err := pgx.ParseConfig(c.URL)
+	if err != nil {
+		return nil, errors.New("postgres.url: is not a postgres URL")
+	}
+	return &Migrator{cfg: c, conn: conn, log: log}, nil
+}
+
+// Up brings the installation's schema and then every tenant's up to date.
+// progress, when given, is called after each tenant, never twice at once.
+func (m *Migrator) Up(ctx context.Context, progress func(done, total int)) error {
+	if err := m.Shared(ctx); err != nil {
+		return err
+	}
+	tenants, err := m.tenants(ctx)
+	if err != nil {
+		return err
+	}
+	var mu sync.Mutex // guards done and the calls of progress
+	done := 0
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(m.cfg.Parallel)
+	for _, t := range tenants {
+		g.Go(func() error {
+			if err := m.Tenant(ctx, t); err != nil {
+				return err
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			done++
+			if progress != nil {
+				progress(done, len(tenants))
+			}
+			return nil
+		})
+	}
+	return g.Wait()
+}
+
+// Shared brings the installation's schema up to date.
+func (m *Migrator) Shared(ctx context.Context) error {
+	if err := m.run(ctx, SharedSchema, migrations.Shared(), prepareShared, grantShared); err != nil {
+		return fmt.Errorf("migrating schema %s: %w", SharedSchema, err)
+	}
+	return nil
+}
+
+// Tenant makes a tenant's schema and role where they are missing, brings the
+// schema up to date and grants the role its rights.
+func (m *Migrator) Tenant(ctx context.Context, id plant.ID) error {
+	schema := postgres.Schema(id)
+	prepare := func(ctx context.Context, db *sql.DB) error { return prepareTenant(ctx, db, schema) }
+	grant := func(ctx context.Context, db *sql.DB) error { return grantTenant(ctx, db, schema) }
+	if err := m.run(ctx, schema, migrations.Tenant(), prepare, grant); err != nil {
+		return fmt.Errorf("migrating tenant %s: %w", id, err)
+	}
+	return nil
+}
+
+// step is one part of the work on a schema.
+type step func(context.Context, *sql.DB) error
+
+// run prepares a schema, applies what is pending and grants rights, each under
+// the schema's lock.
+func (m *Migrator) run(ctx context.Context, schema string, files fs.FS, prepare, grant step) error {
+	db := m.open(schema)
+	defer db.Close()
+	if current, err := upToDate(ctx, db, schema, files); err != nil || current {
+		return err
+	}
+	if err := locked(ctx, db, schema, prepare); err != nil {
+		return fmt.Errorf("preparing: %w", err)
+	}
+	p, err := provider(db, schema, files)
+	if err != nil {
+		return err
+	}
+	results, err := p.Up(ctx)
+	if err != nil {
+		return err
+	}
+	if err := locked(ctx, db, schema, grant); err != nil {
+		return fmt.Errorf("granting: %w", err)
+	}
+	m.log.InfoContext(ctx, "schema migrated", "schema", schema, "applied", len(results))
+	return nil
+}
+
+// open gives a small pool whose connections see one schema.
+func (m *Migrator) open(schema string) *sql.DB {
+	c := m.conn.Copy()
+	c.RuntimeParams["search_path"] = schema
+	c.RuntimeParams["application_name"] = "foodflow migrate"
+	db := stdlib.OpenDB(*c)
+	db.SetMaxOpenConns(2)
+	return db
+}
+
+func provider(db *sql.DB, schema string, files fs.FS) (*goose.Provider, error) {
+	// Five seconds a try, half an hour in all: long migrations of another
+	// process are waited for.
+	locker, err := lock.NewPostgresSessionLocker(lock.WithLockID(lockID("migrate", schema)), lock.WithLockTimeout(1, 1800))
+	if err != nil {
+		return nil, fmt.Errorf("making session lock: %w", err)
+	}
+	p, err := goose.NewProvider(goose.DialectPostgres, db, files, goose.WithSessionLocker(locker))
+	if err != nil {
+		return nil, fmt.Errorf("reading migrations: %w", err)
+	}
+	return p, nil
+}
+
+// lockID is an advisory lock's number for a schema. A collision only makes two
+// schemas wait for each other.
+func lockID(purpose, schema string) int64 {
+	h := fnv.New64a()
+	_, _ = h.Write([]byte("foodflow/" + purpose + "/" + schema))
+	return int64(h.Sum64() >> 1)
+}
+
+// locked runs fn while holding an advisory lock on another connection.
+func locked(ctx context.Context, db *sql.DB, schema string, fn step) error {
+	conn, err := db.Conn(ctx)
+	if err != nil {
+		return fmt.Errorf("connecting: %w", err)
+	}
+	defer conn.Close()
+	id := lockID("prepare", schema)
+	if _, err := conn.ExecContext(ctx, "SELECT pg_advisory_lock($1)", id); err != nil {
+		return fmt.Errorf("locking: %w", err)
+	}
+	defer func() {
+		// The lock ends with the connection too, so a failure here costs only
+		// the connection.
+		_, _ = conn.ExecContext(context.WithoutCancel(ctx), "SELECT pg_advisory_unlock($1)", id)
+	}()
+	return fn(ctx, db)
+}
