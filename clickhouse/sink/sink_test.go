@@ -38,7 +38,7 @@ func open(t testing.TB, base string) *clickhouse.Client {
 
 // day0 is a midnight seven weeks back: old enough for the rows to lie in two
 // months, young enough for the raw table's TTL.
-var day0 = time.Now().UTC().Truncate(24*time.Hour).Add(-50 * 24 * time.Hour).UnixMilli()
+var day0 = time.Now().UTC().Truncate(24 * time.Hour).Add(-50 * 24 * time.Hour).UnixMilli()
 
 // fill appends n readings of one sensor, a second apart, from two months.
 func fill(b *sink.Readings, tenant plant.ID, n int) {

@@ -50,7 +50,7 @@ func (w *worker) refold(ctx context.Context, to []int64) error {
 	if err := w.arrived(ctx, to); err != nil {
 		return err
 	}
-	_, n, err := w.fold(to, reasonSilent)
+	_, n, err := w.fold(ctx, to, reasonSilent)
 	if err != nil {
 		return err
 	}

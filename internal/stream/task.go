@@ -73,10 +73,11 @@ type Dead struct {
 // slot's goroutine alone, one at a time.
 type Task interface {
 	// Fold takes one record into the state and the open batch's output. Equal
-	// states and records give equal results: no clock, no chance.
+	// states and records give equal results: no clock, no chance. After a
+	// Transient error, which must leave the state as it was, it is called again.
 	Fold(Record) error
-	// Close of a batch: Settle is called once all records of a batch are folded,
-	// silent or not, for what the task derives from the batch as a whole.
+	// Settle is called once all records of a batch are folded, silent or not,
+	// for what the task derives from the batch as a whole.
 	Settle(b Batch) error
 	// Flush makes the open batch's output durable and empties it. It is called
 	// again with the same batch after a Transient error, and must then have the

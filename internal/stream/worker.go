@@ -150,7 +150,7 @@ func (w *worker) batch(ctx context.Context, reason Reason) error {
 // commit that says so is the next one: with the next batch's pending bounds, or
 // by itself when nothing waits .
 func (w *worker) pass(ctx context.Context, to []int64, reason Reason) error {
-	b, n, err := w.fold(to, reason)
+	b, n, err := w.fold(ctx, to, reason)
 	if err != nil {
 		return err
 	}
@@ -171,7 +171,7 @@ func (w *worker) pass(ctx context.Context, to []int64, reason Reason) error {
 
 // fold takes the batch's records out of the queue and folds them, input by
 // input.
-func (w *worker) fold(to []int64, reason Reason) (Batch, int, error) {
+func (w *worker) fold(ctx context.Context, to []int64, reason Reason) (Batch, int, error) {
 	b := Batch{Slot: w.slot, Reason: reason, From: slices.Clone(w.pos), To: to}
 	total := 0
 	for i := range w.slot.Inputs {
@@ -182,7 +182,7 @@ func (w *worker) fold(to []int64, reason Reason) (Batch, int, error) {
 		n := 0
 		for _, chunk := range chunks {
 			for _, r := range chunk {
-				folded, err := w.one(&b, i, r)
+				folded, err := w.one(ctx, &b, i, r)
 				if err != nil {
 					return b, total, err
 				}
@@ -203,7 +203,7 @@ func (w *worker) fold(to []int64, reason Reason) (Batch, int, error) {
 
 // one folds a record, or enters it among the batch's dead. It returns the
 // number of records folded: 0 for one that was folded before.
-func (w *worker) one(b *Batch, input int, r *kgo.Record) (int, error) {
+func (w *worker) one(ctx context.Context, b *Batch, input int, r *kgo.Record) (int, error) {
 	if r.Offset < w.pos[input] {
 		return 0, nil
 	}
@@ -214,6 +214,16 @@ func (w *worker) one(b *Batch, input int, r *kgo.Record) (int, error) {
 	w.lastTS = r.Timestamp.UnixMilli()
 	rec := Record{Input: input, Offset: r.Offset, Timestamp: w.lastTS, Key: r.Key, Value: r.Value, Headers: r.Headers}
 	err := w.task.Fold(rec)
+	var t *TransientError
+	for wait := 100 * time.Millisecond; errors.As(err, &t); wait = min(2*wait, 5*time.Second) {
+		w.m.retries.Inc()
+		select {
+		case <-ctx.Done():
+			return 1, context.Cause(ctx)
+		case <-time.After(wait):
+		}
+		err = w.task.Fold(rec)
+	}
 	if err == nil {
 		return 1, nil
 	}

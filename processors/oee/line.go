@@ -68,38 +68,39 @@ type sent struct {
 // Emit takes a part. Tenant and Line are the receiver's to set.
 type Emit func(*plant.OEEPart)
 
-// Event takes a line event. A copy of one within the horizon changes nothing.
-func (l *Line) Event(cfg *Config, e *plant.LineEvent, emit Emit) error {
+// Event takes a line event. A copy of one within the horizon changes nothing and
+// is reported as not fresh.
+func (l *Line) Event(cfg *Config, e *plant.LineEvent, emit Emit) (fresh bool, err error) {
 	l.start(e.TS)
 	if e.TS < l.from {
 		if e.Type == plant.EventCount {
 			l.lateCount(cfg, e, emit)
-			return nil
+			return true, nil
 		}
-		return ErrLate
+		return false, ErrLate
 	}
 	if len(l.states)+len(l.counts) >= maxKept {
-		return ErrFull
+		return false, ErrFull
 	}
 	lo, hi := e.TS, e.TS+1
 	switch e.Type {
 	case plant.EventState:
 		i := sort.Search(len(l.states), func(i int) bool { return notBefore(l.states[i].ts, l.states[i].id, e) })
 		if i < len(l.states) && l.states[i].id == e.ID && l.states[i].ts == e.TS {
-			return nil
+			return false, nil
 		}
 		l.states = slices.Insert(l.states, i, change{e.TS, e.ID, e.State, e.Reason, e.Product})
 		lo, hi = l.around(cfg, i)
 	case plant.EventCount:
 		i := sort.Search(len(l.counts), func(i int) bool { return notBefore(l.counts[i].ts, l.counts[i].id, e) })
 		if i < len(l.counts) && l.counts[i].id == e.ID && l.counts[i].ts == e.TS {
-			return nil
+			return false, nil
 		}
 		l.counts = slices.Insert(l.counts, i, count{e.TS, e.ID, e.Product, e.Unit, e.Good, e.Scrap, e.Rework})
 	}
 	l.send(cfg, lo, hi, emit)
 	l.Signal(cfg, e.TS, emit)
-	return nil
+	return true, nil
 }
 
 func notBefore(ts int64, id plant.ID, e *plant.LineEvent) bool {

@@ -84,7 +84,7 @@ func play(t require, cfg *Config, events []plant.LineEvent, end int64) sums {
 	var l Line
 	out := sums{}
 	for i := range events {
-		if err := l.Event(cfg, &events[i], out.add); err != nil {
+		if _, err := l.Event(cfg, &events[i], out.add); err != nil {
 			t.Fatalf("event %d: %v", i, err)
 		}
 		l.Advance(cfg, out.add)
@@ -177,7 +177,7 @@ func TestMinorStopOutgrowsItsLimit(t *testing.T) {
 		}
 	}
 	for _, e := range []plant.LineEvent{state(0, plant.StateExecute, "", ""), state(minuteMS, plant.StateHeld, "jam", "")} {
-		if err := l.Event(&cfg, &e, emit); err != nil {
+		if _, err := l.Event(&cfg, &e, emit); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -218,11 +218,11 @@ func TestBeyondTheHorizon(t *testing.T) {
 	l.Advance(&cfg, out.add)
 	l.Signal(&cfg, t0+HorizonMS+4*minuteMS, out.add)
 	e := state(0, plant.StateHeld, "", "")
-	if err := l.Event(&cfg, &e, out.add); err != ErrLate {
+	if _, err := l.Event(&cfg, &e, out.add); err != ErrLate {
 		t.Errorf("a state event from before the horizon: %v", err)
 	}
 	c := made(5000, 7, 1)
-	if err := l.Event(&cfg, &c, out.add); err != nil || out[key{t0, ""}].Total != 8 {
+	if _, err := l.Event(&cfg, &c, out.add); err != nil || out[key{t0, ""}].Total != 8 {
 		t.Errorf("a count from before the horizon: %v %v", err, out[key{t0, ""}])
 	}
 }
@@ -303,7 +303,7 @@ func TestStateRoundTrip(t *testing.T) {
 		var a, b Line
 		drop := func(*plant.OEEPart) {}
 		for _, e := range drawEvents(t) {
-			if err := a.Event(&cfg, &e, drop); err != nil {
+			if _, err := a.Event(&cfg, &e, drop); err != nil {
 				t.Fatal(err)
 			}
 			a.Advance(&cfg, drop)
@@ -320,7 +320,7 @@ func FuzzRestoreState(f *testing.F) {
 	var l Line
 	cfg := config(1)
 	e := state(0, plant.StateExecute, "r", "p")
-	if err := l.Event(&cfg, &e, func(*plant.OEEPart) {}); err != nil {
+	if _, err := l.Event(&cfg, &e, func(*plant.OEEPart) {}); err != nil {
 		f.Fatal(err)
 	}
 	f.Add(l.AppendState(nil))
@@ -339,7 +339,7 @@ func BenchmarkEvent(b *testing.B) {
 	n := 0
 	for i := int64(0); b.Loop(); i++ {
 		e := made(i*5000, 5, 1)
-		if err := l.Event(&cfg, &e, func(*plant.OEEPart) { n++ }); err != nil {
+		if _, err := l.Event(&cfg, &e, func(*plant.OEEPart) { n++ }); err != nil {
 			b.Fatal(err)
 		}
 		l.Advance(&cfg, func(*plant.OEEPart) { n++ })

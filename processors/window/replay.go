@@ -17,17 +17,16 @@ const (
 	Unknown         // older than all the window remembers: taken for new
 )
 
-// Window sizes in readings, and the time a full window should at least span.
+// Window sizes in readings.
 const (
 	minCapacity = 32
 	maxCapacity = 8192
-	horizonMS   = 60_000
 )
 
 // Replay is the anti-replay window of one sensor. It remembers its last 32
-// readings, and more, up to 8192, while those span less than a minute of the
-// device's time. A copy that comes within them is found; a copy that comes
-// later counts as new. Two different readings are taken for copies only if a
+// readings, and more, up to 8192, while those span less than the horizon asked
+// for. A copy that comes within them is found; a copy that comes later counts
+// as new. Two different readings are taken for copies only if a
 // 64-bit hash of time and number (or value) collides and the later one is out
 // of order. The zero value is ready.
 type Replay struct {
@@ -40,18 +39,19 @@ type Replay struct {
 }
 
 // See takes a reading's identity (plant.Reading.Identity) and judges it. A
-// reading newer than all before it is judged without a search.
-func (w *Replay) See(ts int64, word uint64) Verdict {
+// reading newer than all before it is judged without a search. horizonMS is the
+// device's time that the window should span; it may differ from call to call.
+func (w *Replay) See(ts int64, word uint64, horizonMS int64) Verdict {
 	id := mix(uint64(ts)*0x9e3779b97f4a7c15 ^ mix(word))
 	if w.count == 0 {
 		w.ring = make([]uint64, minCapacity)
 		w.newest, w.lapTS, w.floor = ts, ts, math.MinInt64
-		w.add(id)
+		w.add(id, horizonMS)
 		return New
 	}
 	if ts > w.newest {
 		w.newest = ts
-		w.add(id)
+		w.add(id, horizonMS)
 		return New
 	}
 	for _, have := range w.ring[:min(int(w.count), len(w.ring))] {
@@ -59,7 +59,7 @@ func (w *Replay) See(ts int64, word uint64) Verdict {
 			return Copy
 		}
 	}
-	w.add(id)
+	w.add(id, horizonMS)
 	if ts <= w.floor {
 		return Unknown
 	}
@@ -67,7 +67,7 @@ func (w *Replay) See(ts int64, word uint64) Verdict {
 }
 
 // add enters an identity, in place of the oldest or in a larger ring.
-func (w *Replay) add(id uint64) {
+func (w *Replay) add(id uint64, horizonMS int64) {
 	if int(w.next) == len(w.ring) {
 		if w.newest-w.lapTS < horizonMS && len(w.ring) < maxCapacity {
 			w.ring = append(w.ring, make([]uint64, len(w.ring))...)

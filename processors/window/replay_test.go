@@ -7,6 +7,8 @@ import (
 	"pgregory.net/rapid"
 )
 
+const horizon = 60_000
+
 // TestNothingNewIsDropped: whatever the order of times and numbers, a reading
 // that never came before is not taken for a copy, and a copy of one of the last
 // 32 is found.
@@ -21,7 +23,7 @@ func TestNothingNewIsDropped(t *testing.T) {
 		for i := range rapid.IntRange(1, 400).Draw(t, "n") {
 			x := id{rapid.Int64Range(0, 300).Draw(t, "ts") * 997, rapid.Uint64Range(0, 3).Draw(t, "word")}
 			last, came := seen[x]
-			got := w.See(x.ts, x.word)
+			got := w.See(x.ts, x.word, horizon)
 			if !came && got == Copy {
 				t.Fatalf("reading %v is new but was taken for a copy", x)
 			}
@@ -42,7 +44,7 @@ func TestDeviceRestart(t *testing.T) {
 	var w Replay
 	for boot := range 3 {
 		for seq := range 20 {
-			if v := w.See(int64(boot*100+seq)*1000, uint64(seq)); v != New {
+			if v := w.See(int64(boot*100+seq)*1000, uint64(seq), horizon); v != New {
 				t.Fatalf("boot %d seq %d: verdict %d", boot, seq, v)
 			}
 		}
@@ -54,11 +56,11 @@ func TestBatchSentAgain(t *testing.T) {
 	var w Replay
 	for range 2 {
 		for i := range 5000 {
-			w.See(int64(i), uint64(i))
+			w.See(int64(i), uint64(i), horizon)
 		}
 	}
 	for i := range 5000 {
-		if w.See(int64(i), uint64(i)) != Copy {
+		if w.See(int64(i), uint64(i), horizon) != Copy {
 			t.Fatalf("reading %d of the batch counted twice", i)
 		}
 	}
@@ -71,7 +73,7 @@ func TestStateRoundTrip(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		var a, b Replay
 		for range rapid.IntRange(0, 200).Draw(t, "n") {
-			a.See(rapid.Int64Range(0, 1e6).Draw(t, "ts"), rapid.Uint64().Draw(t, "word"))
+			a.See(rapid.Int64Range(0, 1e6).Draw(t, "ts"), rapid.Uint64().Draw(t, "word"), horizon)
 		}
 		rest, err := b.RestoreState(append(a.AppendState(nil), 7))
 		if err != nil || len(rest) != 1 || !reflect.DeepEqual(a, b) {
@@ -82,7 +84,7 @@ func TestStateRoundTrip(t *testing.T) {
 
 func FuzzRestoreState(f *testing.F) {
 	var w Replay
-	w.See(1, 2)
+	w.See(1, 2, horizon)
 	f.Add(w.AppendState(nil))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		var w Replay
@@ -90,7 +92,7 @@ func FuzzRestoreState(f *testing.F) {
 			return
 		}
 		for i := range 100 {
-			w.See(int64(i), uint64(i))
+			w.See(int64(i), uint64(i), horizon)
 		}
 	})
 }
@@ -99,6 +101,6 @@ func BenchmarkInOrder(b *testing.B) {
 	b.ReportAllocs()
 	var w Replay
 	for ts := int64(0); b.Loop(); ts++ {
-		w.See(ts*1000, uint64(ts))
+		w.See(ts*1000, uint64(ts), horizon)
 	}
 }

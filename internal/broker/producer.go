@@ -1,0 +1,49 @@
+package broker
+
+import (
+	"context"
+	"fmt"
+	"sync"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+)
+
+// Message is a record to publish.
+type Message struct {
+	Topic      string
+	Key, Value []byte
+	Headers    []kgo.RecordHeader
+}
+
+// Producer publishes with acks from all in-sync replicas, idempotently.
+type Producer struct{ cl *kgo.Client }
+
+// NewProducer makes a producer on a client, which the caller closes.
+func NewProducer(cl *kgo.Client) *Producer { return &Producer{cl: cl} }
+
+// Publish returns once every message is acknowledged, or with the first error;
+// then any part of them may have been stored, and publishing them all again is
+// safe for consumers that deduplicate by id.
+func (p *Producer) Publish(ctx context.Context, msgs []Message) error {
+	var (
+		wg   sync.WaitGroup
+		mu   sync.Mutex // guards errs
+		errs error
+	)
+	wg.Add(len(msgs))
+	for i := range msgs {
+		m := &msgs[i]
+		p.cl.Produce(ctx, &kgo.Record{Topic: m.Topic, Key: m.Key, Value: m.Value, Headers: m.Headers}, func(_ *kgo.Record, err error) {
+			if err != nil {
+				mu.Lock()
+				if errs == nil {
+					errs = fmt.Errorf("publishing to %s: %w", m.Topic, err)
+				}
+				mu.Unlock()
+			}
+			wg.Done()
+		})
+	}
+	wg.Wait()
+	return errs
+}

@@ -1,0 +1,59 @@
+package run
+
+import (
+	"github.com/foodflow/foodflow/internal/directory"
+	"github.com/foodflow/foodflow/processors/anomaly"
+	"github.com/foodflow/foodflow/processors/oee"
+)
+
+// sensorConfig gives the detector what the directory says of a sensor; nil is a
+// sensor it doesn't know.
+func sensorConfig(d *directory.Sensor) *anomaly.Config {
+	cfg := anomaly.DefaultConfig()
+	if d == nil {
+		return &cfg
+	}
+	for _, f := range []struct {
+		from *float64
+		to   *float64
+	}{{d.LL, &cfg.LL}, {d.L, &cfg.L}, {d.H, &cfg.H}, {d.HH, &cfg.HH}, {d.RangeMin, &cfg.RangeMin}, {d.RangeMax, &cfg.RangeMax}} {
+		if f.from != nil {
+			*f.to = *f.from
+		}
+	}
+	cfg.Deadband, cfg.OnDelayMS, cfg.OffDelayMS = d.Deadband, d.OnDelayMS, d.OffDelayMS
+	cfg.Learned = d.Detect != directory.DetectOff
+	return &cfg
+}
+
+// lineConfig gives the OEE ledger what the directory says of a line.
+func lineConfig(d *directory.Line) *oee.Config {
+	cfg := oee.DefaultConfig()
+	if d == nil {
+		return &cfg
+	}
+	cfg.Ideal = func(product string, ts int64) float64 { return idealRate(d, product, ts) }
+	if d.MinorStopMS > 0 {
+		cfg.MinorStopMS = d.MinorStopMS
+	}
+	if d.SilenceTimeoutMS > 0 {
+		// Signs of life are kept by the minute.
+		cfg.SilenceMS = max(d.SilenceTimeoutMS, 60_000)
+	}
+	if d.Policy > 0 {
+		cfg.Policy = d.Policy
+	}
+	return &cfg
+}
+
+// idealRate is the rate of the product that was valid last before ts, or the
+// line's own.
+func idealRate(d *directory.Line, product string, ts int64) float64 {
+	rate, from := d.IdealRate, int64(-1)
+	for _, r := range d.Ideal {
+		if r.Product == product && r.From <= ts && r.From > from {
+			rate, from = r.PerMinute, r.From
+		}
+	}
+	return rate
+}

@@ -1,0 +1,98 @@
+package run
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"maps"
+	"slices"
+
+	"github.com/foodflow/foodflow/internal/plant"
+)
+
+// stateVersion is the first byte of a slot's state.
+const stateVersion = 1
+
+var errState = errors.New("malformed slot state")
+
+func sortedIDs[T any](m map[plant.ID]T) []plant.ID {
+	return slices.SortedFunc(maps.Keys(m), func(a, b plant.ID) int { return bytes.Compare(a[:], b[:]) })
+}
+
+// AppendState appends the state of every sensor and line, in order of their ids,
+// so that equal states are equal bytes.
+func (t *task) AppendState(b []byte) ([]byte, error) {
+	b = append(b, stateVersion)
+	b = binary.AppendUvarint(b, uint64(len(t.sensors)))
+	for _, id := range sortedIDs(t.sensors) {
+		s := t.sensors[id]
+		b = append(b, id[:]...)
+		b = s.detector.AppendState(s.replay.AppendState(b))
+	}
+	b = binary.AppendUvarint(b, uint64(len(t.lines)))
+	for _, id := range sortedIDs(t.lines) {
+		l := t.lines[id]
+		b = append(append(b, id[:]...), l.tenant[:]...)
+		b = l.ledger.AppendState(binary.AppendVarint(b, l.sign))
+	}
+	return b, nil
+}
+
+// RestoreState reads what AppendState wrote.
+func (t *task) RestoreState(b []byte) error {
+	if len(b) == 0 || b[0] != stateVersion {
+		return errState
+	}
+	n, b, err := length(b[1:])
+	if err != nil {
+		return err
+	}
+	t.sensors, t.windows = make(map[plant.ID]*sensor, n), 0
+	for range n {
+		s := &sensor{}
+		if len(b) < 16 {
+			return errState
+		}
+		id := plant.ID(b[:16])
+		if b, err = s.replay.RestoreState(b[16:]); err != nil {
+			return err
+		}
+		if b, err = s.detector.RestoreState(b); err != nil {
+			return err
+		}
+		t.sensors[id] = s
+		t.windows += s.replay.Size()
+	}
+	if n, b, err = length(b); err != nil {
+		return err
+	}
+	t.lines = make(map[plant.ID]*line, n)
+	for range n {
+		if len(b) < 32 {
+			return errState
+		}
+		l := &line{id: plant.ID(b[:16]), tenant: plant.ID(b[16:32])}
+		sign, size := binary.Varint(b[32:])
+		if size <= 0 {
+			return errState
+		}
+		l.sign = sign
+		if b, err = l.ledger.RestoreState(b[32+size:]); err != nil {
+			return err
+		}
+		t.lines[l.id] = l
+	}
+	if len(b) > 0 {
+		return errState
+	}
+	return nil
+}
+
+// length reads a number of items of at least sixteen bytes each.
+func length(b []byte) (int, []byte, error) {
+	n, size := binary.Uvarint(b)
+	if size <= 0 || n > uint64(len(b))/16 {
+		return 0, nil, errState
+	}
+	return int(n), b[size:], nil
+}

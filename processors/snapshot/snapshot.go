@@ -1,0 +1,143 @@
+// Package snapshot keeps the states of slots on foodflow.processor-state.v1:
+// partition p of it belongs to slot p. A state is a run of chunks; the offsets
+// of the run are what the slot's ledger names, so loading reads just those.
+//
+// Keys are unique, so compaction never removes a chunk that a ledger names;
+// what no ledger names any longer is removed by DeleteRecords.
+package snapshot
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"fmt"
+	"hash/crc32"
+	"log/slog"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/foodflow/foodflow/internal/plant"
+	"github.com/foodflow/foodflow/internal/stream"
+)
+
+// chunkSize is the length of a chunk's part of the state.
+const chunkSize = 512 << 10
+
+// headSize is the length of what stands before it: the snapshot's id, the
+// chunk's number, the number of chunks, and the CRC-32C of the part.
+const headSize = 16 + 4 + 4 + 4
+
+// Store saves and loads. It is safe for concurrent use.
+type Store struct {
+	topic  string
+	client func(...kgo.Opt) (*kgo.Client, error)
+	cl     *kgo.Client
+	logger *slog.Logger
+}
+
+// New makes a store; Close ends it.
+func New(topic string, client func(...kgo.Opt) (*kgo.Client, error), logger *slog.Logger) (*Store, error) {
+	cl, err := client(kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.ProducerBatchMaxBytes(1<<20), kgo.ProducerBatchCompression(kgo.ZstdCompression()))
+	if err != nil {
+		return nil, fmt.Errorf("opening snapshot client: %w", err)
+	}
+	return &Store{topic: topic, client: client, cl: cl, logger: logger}, nil
+}
+
+// Close ends the store's client.
+func (s *Store) Close() { s.cl.Close() }
+
+// Save returns once every chunk is acknowledged.
+func (s *Store) Save(ctx context.Context, partition int32, state []byte) (stream.Ref, error) {
+	id := plant.NewID()
+	n := max(1, (len(state)+chunkSize-1)/chunkSize)
+	recs := make([]*kgo.Record, n)
+	for i := range recs {
+		part := state[i*chunkSize : min(len(state), (i+1)*chunkSize)]
+		v := append(make([]byte, 0, headSize+len(part)), id[:]...)
+		v = binary.BigEndian.AppendUint32(v, uint32(i))
+		v = binary.BigEndian.AppendUint32(v, uint32(n))
+		v = binary.BigEndian.AppendUint32(v, crc32.Checksum(part, crc32.MakeTable(crc32.Castagnoli)))
+		recs[i] = &kgo.Record{
+			Topic: s.topic, Partition: partition, Value: append(v, part...),
+			Key: binary.BigEndian.AppendUint32(append([]byte(nil), id[:]...), uint32(i)),
+		}
+	}
+	if err := s.cl.ProduceSync(ctx, recs...).FirstErr(); err != nil {
+		return stream.Ref{}, fmt.Errorf("storing snapshot of slot %d: %w", partition, err)
+	}
+	return stream.Ref{Start: recs[0].Offset, End: recs[n-1].Offset + 1}, nil
+}
+
+// Load reads the chunks between the reference's offsets.
+func (s *Store) Load(ctx context.Context, partition int32, ref stream.Ref) ([]byte, error) {
+	starts, err := kadm.NewClient(s.cl).ListStartOffsets(ctx, s.topic)
+	if err != nil {
+		return nil, fmt.Errorf("listing start of %s: %w", s.topic, err)
+	}
+	if o, ok := starts.Lookup(s.topic, partition); !ok || o.Offset > ref.Start {
+		return nil, stream.ErrNoSnapshot
+	}
+	cl, err := s.client(kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{s.topic: {partition: kgo.NewOffset().At(ref.Start)}}), kgo.FetchMaxPartitionBytes(8<<20))
+	if err != nil {
+		return nil, fmt.Errorf("opening snapshot reader: %w", err)
+	}
+	defer cl.Close()
+	var a assembly
+	for {
+		fs := cl.PollFetches(ctx)
+		if err := fs.Err(); err != nil {
+			return nil, fmt.Errorf("reading snapshot of slot %d: %w", partition, err)
+		}
+		for it := fs.RecordIter(); !it.Done(); {
+			r := it.Next()
+			if r.Offset >= ref.End {
+				return nil, fmt.Errorf("%w: %d of %d chunks between offsets %d and %d", stream.ErrNoSnapshot, a.have, a.want, ref.Start, ref.End)
+			}
+			if err := a.add(r.Value); err != nil {
+				return nil, fmt.Errorf("reading snapshot of slot %d at offset %d: %w", partition, r.Offset, err)
+			}
+			if a.want > 0 && a.have == a.want {
+				return a.state, nil
+			}
+		}
+	}
+}
+
+// assembly joins the chunks of one snapshot; chunks of others between them,
+// from an owner that was fenced, are passed over.
+type assembly struct {
+	id         []byte
+	have, want uint32
+	state      []byte
+}
+
+func (a *assembly) add(v []byte) error {
+	if len(v) < headSize {
+		return fmt.Errorf("chunk of %d bytes", len(v))
+	}
+	number, count, sum, part := binary.BigEndian.Uint32(v[16:]), binary.BigEndian.Uint32(v[20:]), binary.BigEndian.Uint32(v[24:]), v[headSize:]
+	if a.id == nil {
+		a.id, a.want = v[:16], count
+	}
+	if !bytes.Equal(a.id, v[:16]) {
+		return nil
+	}
+	if number != a.have || count != a.want || crc32.Checksum(part, crc32.MakeTable(crc32.Castagnoli)) != sum {
+		return fmt.Errorf("chunk %d of %d is damaged or out of order", number, count)
+	}
+	a.have++
+	a.state = append(a.state, part...)
+	return nil
+}
+
+// Forget removes what lies before the end of a snapshot that was replaced. It
+// is best effort: what stays costs disk only.
+func (s *Store) Forget(ctx context.Context, partition int32, ref stream.Ref) {
+	var offsets kadm.Offsets
+	offsets.AddOffset(s.topic, partition, ref.End, -1)
+	if _, err := kadm.NewClient(s.cl).DeleteRecords(ctx, offsets); err != nil {
+		s.logger.Debug("old snapshot not removed", "partition", partition, "error", err)
+	}
+}
