@@ -1,0 +1,126 @@
+package ingest
+
+import (
+	"fmt"
+
+	"github.com/foodflow/foodflow/internal/directory"
+	"github.com/foodflow/foodflow/internal/fault"
+	"github.com/foodflow/foodflow/internal/plant"
+)
+
+// Directory is what ingest asks of the master data.
+type Directory interface {
+	SensorBytes(tenant plant.ID, idOrKey []byte) (*directory.Sensor, bool)
+	LineBytes(tenant plant.ID, idOrKey []byte) (*directory.Line, bool)
+}
+
+// Encoder turns readings and events into Kafka values.
+type Encoder interface {
+	AppendReading(dst []byte, r *plant.Reading) []byte
+	AppendLineEvent(dst []byte, e *plant.LineEvent) []byte
+}
+
+// Batch is what one request brought: the records that are good, as they go to
+// Kafka, and what is wrong with the others. It is used again for other
+// requests.
+type Batch struct {
+	dir    Directory
+	enc    Encoder
+	limits Limits
+
+	tenant plant.ID
+	now    int64 // Unix milliseconds
+	list   string
+
+	arena  []byte // values of all records, one behind the other
+	keys   []plant.ID
+	ends   []int // end of record i in arena
+	errors []fault.Item
+	bad    int // bad items, listed or not
+	items  int
+
+	reading plant.Reading
+	event   plant.LineEvent
+}
+
+// NewBatch makes an empty batch.
+func NewBatch(dir Directory, enc Encoder, limits Limits) *Batch {
+	return &Batch{dir: dir, enc: enc, limits: limits}
+}
+
+// Reset empties the batch for a request of tenant at now. list names the items
+// in error locations.
+func (b *Batch) Reset(tenant plant.ID, now int64, list string) {
+	b.tenant, b.now, b.list = tenant, now, list
+	b.arena, b.keys, b.ends, b.errors = b.arena[:0], b.keys[:0], b.ends[:0], b.errors[:0]
+	b.bad, b.items = 0, 0
+}
+
+// Len is the number of good records; Record gives one. Key and value alias the
+// batch.
+func (b *Batch) Len() int { return len(b.keys) }
+
+// Record gives the i-th good record.
+func (b *Batch) Record(i int) (key *plant.ID, value []byte) {
+	from := 0
+	if i > 0 {
+		from = b.ends[i-1]
+	}
+	return &b.keys[i], b.arena[from:b.ends[i]:b.ends[i]]
+}
+
+// Bad is the number of bad items, Errors those that are listed.
+func (b *Batch) Bad() int { return b.bad }
+
+// Errors lists what is wrong, up to Limits.Errors items.
+func (b *Batch) Errors() []fault.Item { return b.errors }
+
+// Err is the error of the whole batch if any item is bad.
+func (b *Batch) Err() error {
+	if b.bad == 0 {
+		return nil
+	}
+	e := fault.NewInvalid(append([]fault.Item(nil), b.errors...)...)
+	e.Detail = fmt.Sprintf("%d of %d items break a rule; nothing was accepted", b.bad, b.items)
+	e.Total = b.bad
+	return e
+}
+
+// refuse enters what is wrong with field of item i.
+func (b *Batch) refuse(i int, field, rule, message string) {
+	if len(b.errors) < b.limits.Errors {
+		loc := fmt.Sprintf("%s[%d]", b.list, i)
+		if field != "" {
+			loc += "." + field
+		}
+		b.errors = append(b.errors, fault.Item{Location: loc, Rule: rule, Message: message})
+	}
+}
+
+// next counts an item; false when there are too many.
+func (b *Batch) next(s *scanner) bool {
+	b.items++
+	if b.items > b.limits.Items {
+		s.err = fault.New(fault.TooLarge, "more than %d items in one request", b.limits.Items)
+		s.pos = len(s.b)
+		return false
+	}
+	return true
+}
+
+// keep enters the encoded record behind the last one.
+func (b *Batch) keep(key plant.ID) {
+	b.keys = append(b.keys, key)
+	b.ends = append(b.ends, len(b.arena))
+}
+
+// timeRule holds a time to the limits; "" when it keeps them.
+func (b *Batch) timeRule(ts int64) (rule, message string) {
+	switch {
+	case ts > b.now+b.limits.Future.Milliseconds():
+		return "in_future", "is later than the server's clock by more than " + b.limits.Future.String()
+	case ts < b.now-b.limits.Past.Milliseconds():
+		return "too_old", "is older than what the store keeps"
+	}
+	return "", ""
+}

@@ -1,0 +1,107 @@
+// Package kafkaout is ingest's way to Kafka: an idempotent producer with acks
+// from all in-sync replicas.
+package kafkaout
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/foodflow/foodflow/ingest"
+	"github.com/foodflow/foodflow/internal/broker"
+	"github.com/foodflow/foodflow/internal/fault"
+)
+
+// Config bounds the producer.
+type Config struct {
+	// BufferedBytes is how much may wait for Kafka; past it requests are refused.
+	BufferedBytes int
+	// Delivery is how long a record is tried.
+	Delivery time.Duration
+	// Linger is how long a batch may wait for more records.
+	Linger time.Duration
+}
+
+// DefaultConfig refuses work once 128 MiB wait for Kafka.
+func DefaultConfig() Config {
+	return Config{BufferedBytes: 128 << 20, Delivery: 30 * time.Second, Linger: 2 * time.Millisecond}
+}
+
+// Out publishes batches.
+type Out struct{ cl *kgo.Client }
+
+// New opens the producer; it connects on first use.
+func New(kafka broker.Config, cfg Config) (*Out, error) {
+	cl, err := broker.Client(kafka,
+		kgo.RequiredAcks(kgo.AllISRAcks()),
+		kgo.RecordDeliveryTimeout(cfg.Delivery),
+		kgo.ProducerLinger(cfg.Linger),
+		kgo.MaxBufferedBytes(cfg.BufferedBytes),
+		kgo.MaxBufferedRecords(2_000_000),
+		kgo.ProducerBatchMaxBytes(1_000_000),
+		kgo.ProducerBatchCompression(kgo.Lz4Compression(), kgo.NoCompression()),
+	)
+	if err != nil {
+		return nil, err
+	}
+	return &Out{cl: cl}, nil
+}
+
+// Close flushes what is buffered and ends the producer.
+func (o *Out) Close(ctx context.Context) error {
+	defer o.cl.Close()
+	if err := o.cl.Flush(ctx); err != nil {
+		return fmt.Errorf("flushing producer: %w", err)
+	}
+	return nil
+}
+
+// Ready reports whether Kafka answers.
+func (o *Out) Ready(ctx context.Context) error { return o.cl.Ping(ctx) }
+
+// Publish returns once Kafka acknowledged every record of the batch. When it
+// fails, some records may be stored; the producer's copies count once.
+func (o *Out) Publish(ctx context.Context, topic string, b *ingest.Batch) error {
+	n := b.Len()
+	if n == 0 {
+		return nil
+	}
+	recs := make([]kgo.Record, n)
+	var left atomic.Int64
+	var first atomic.Pointer[error]
+	left.Store(int64(n))
+	done := make(chan struct{})
+	ack := func(_ *kgo.Record, err error) {
+		if err != nil {
+			first.CompareAndSwap(nil, &err)
+		}
+		if left.Add(-1) == 0 {
+			close(done)
+		}
+	}
+	// The records alias the batch, so this returns only when all are answered;
+	// a client that goes away must not take the memory from under them.
+	ctx = context.WithoutCancel(ctx)
+	for i := range recs {
+		key, value := b.Record(i)
+		recs[i] = kgo.Record{Topic: topic, Key: key[:], Value: value}
+		o.cl.TryProduce(ctx, &recs[i], ack)
+	}
+	<-done
+	if p := first.Load(); p != nil {
+		return refusal(*p)
+	}
+	return nil
+}
+
+// refusal words a produce error for the producer.
+func refusal(err error) error {
+	if errors.Is(err, kgo.ErrMaxBuffered) {
+		return fault.NewUnavailable(time.Second, err, "Kafka can't keep up; send the request again")
+	}
+	return fault.NewUnavailable(2*time.Second, err, "Kafka did not acknowledge; some records may be stored: send the whole request again, copies count once")
+}

@@ -1,0 +1,40 @@
+package ingest
+
+import (
+	"errors"
+	"time"
+)
+
+// Limits bound what one request or message may bring.
+type Limits struct {
+	Body     int64 // bytes as sent
+	Decoded  int64 // bytes after decompression
+	Items    int
+	InFlight int64 // bytes of all requests between their body and Kafka's ack
+	// Errors is how many bad items an answer lists.
+	Errors int
+	Future time.Duration
+	Past   time.Duration
+}
+
+// DefaultLimits take a request of a hundred thousand readings.
+func DefaultLimits() Limits {
+	return Limits{
+		Body: 16 << 20, Decoded: 64 << 20, Items: 100_000, InFlight: 256 << 20, Errors: 100,
+		Future: 10 * time.Minute, Past: 179 * 24 * time.Hour,
+	}
+}
+
+// Validate names every fault at once.
+func (l Limits) Validate() error {
+	var errs []error
+	for name, ok := range map[string]bool{
+		"body": l.Body > 0, "decoded": l.Decoded >= l.Body, "items": l.Items > 0, "in_flight": l.InFlight >= l.Decoded,
+		"errors": l.Errors > 0, "future": l.Future > 0, "past": l.Past > 0,
+	} {
+		if !ok {
+			errs = append(errs, errors.New("ingest.limits."+name+": must be positive, decoded at least body, in_flight at least decoded"))
+		}
+	}
+	return errors.Join(errs...)
+}

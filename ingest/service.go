@@ -1,0 +1,158 @@
+package ingest
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/sync/semaphore"
+
+	"github.com/foodflow/foodflow/internal/broker"
+	"github.com/foodflow/foodflow/internal/directory"
+	"github.com/foodflow/foodflow/internal/fault"
+	"github.com/foodflow/foodflow/internal/plant"
+)
+
+// Kind is what a batch holds.
+type Kind uint8
+
+// The kinds.
+const (
+	Readings Kind = iota
+	Events
+)
+
+// Topic is where a kind goes.
+func (k Kind) Topic() string {
+	if k == Events {
+		return broker.TopicLineEvents
+	}
+	return broker.TopicReadings
+}
+
+// List names the items of a kind in a request.
+func (k Kind) List() string {
+	if k == Events {
+		return "events"
+	}
+	return "readings"
+}
+
+// Output publishes a batch's records and returns once all are acknowledged.
+type Output interface {
+	Publish(ctx context.Context, topic string, b *Batch) error
+}
+
+// Service joins directory, encoder and output for the doors.
+type Service struct {
+	dir    *directory.Store
+	enc    Encoder
+	out    Output
+	limits Limits
+	now    func() time.Time
+
+	inFlight *semaphore.Weighted
+	batches  sync.Pool
+	m        *metrics
+}
+
+// NewService makes a service.
+func NewService(dir *directory.Store, enc Encoder, out Output, limits Limits, reg prometheus.Registerer) (*Service, error) {
+	if err := limits.Validate(); err != nil {
+		return nil, err
+	}
+	s := &Service{dir: dir, enc: enc, out: out, limits: limits, now: time.Now, inFlight: semaphore.NewWeighted(limits.InFlight), m: newMetrics(reg)}
+	s.batches.New = func() any { return NewBatch(dir, enc, limits) }
+	return s, nil
+}
+
+// Limits are the service's.
+func (s *Service) Limits() Limits { return s.limits }
+
+// Authenticate gives who a key belongs to, if it may send.
+func (s *Service) Authenticate(key string) (directory.Principal, error) {
+	if key == "" {
+		return directory.Principal{}, fault.New(fault.Unauthenticated, "an API key is required")
+	}
+	p, err := s.dir.Authenticate(key, s.now())
+	if err != nil {
+		return directory.Principal{}, &fault.Error{Kind: fault.Unauthenticated, Detail: "the API key is not valid", Cause: err}
+	}
+	if !p.Can(directory.ScopeIngest) {
+		return directory.Principal{}, fault.New(fault.Forbidden, "the API key may not send readings")
+	}
+	return p, nil
+}
+
+// Reserve takes room for a body of n bytes, or refuses at once: a producer that
+// waits is told when to come back. release gives it back.
+func (s *Service) Reserve(n int64) (release func(), err error) {
+	n = min(n, s.limits.InFlight)
+	if !s.inFlight.TryAcquire(n) {
+		s.m.refused.WithLabelValues("in_flight").Inc()
+		return nil, fault.NewUnavailable(time.Second, nil, "too many requests are waiting for Kafka")
+	}
+	return func() { s.inFlight.Release(n) }, nil
+}
+
+// Begin lends an empty batch; End takes it back.
+func (s *Service) Begin(tenant plant.ID, kind Kind) *Batch {
+	b, _ := s.batches.Get().(*Batch)
+	b.Reset(tenant, s.now().UnixMilli(), kind.List())
+	return b
+}
+
+// maxKeptArena is how much memory a batch may keep between requests.
+const maxKeptArena = 4 << 20
+
+// End takes a batch back.
+func (s *Service) End(b *Batch) {
+	if cap(b.arena) <= maxKeptArena {
+		s.batches.Put(b)
+	}
+}
+
+// Publish sends the batch's good records and returns once Kafka has them all.
+// With partial, bad items are left out; without, any bad item refuses all.
+func (s *Service) Publish(ctx context.Context, kind Kind, b *Batch, partial bool) error {
+	s.m.items.WithLabelValues(kind.List(), "refused").Add(float64(b.Bad()))
+	if !partial || b.Len() == 0 {
+		if err := b.Err(); err != nil {
+			return err
+		}
+	}
+	began := time.Now()
+	if err := s.out.Publish(ctx, kind.Topic(), b); err != nil {
+		s.m.refused.WithLabelValues("publish").Inc()
+		return err
+	}
+	s.m.ack.Observe(time.Since(began).Seconds())
+	s.m.items.WithLabelValues(kind.List(), "accepted").Add(float64(b.Len()))
+	return nil
+}
+
+// metrics are the figures of ingest.
+type metrics struct {
+	items   *prometheus.CounterVec
+	refused *prometheus.CounterVec
+	ack     prometheus.Histogram
+}
+
+func newMetrics(reg prometheus.Registerer) *metrics {
+	m := &metrics{
+		items:   prometheus.NewCounterVec(prometheus.CounterOpts{Name: "foodflow_ingest_items_total", Help: "Items by what became of them."}, []string{"kind", "outcome"}),
+		refused: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "foodflow_ingest_refused_requests_total", Help: "Requests refused for reasons that are not the producer's."}, []string{"reason"}),
+		ack:     prometheus.NewHistogram(prometheus.HistogramOpts{Name: "foodflow_ingest_ack_duration_seconds", Help: "Time until Kafka acknowledged a request's records.", Buckets: prometheus.ExponentialBuckets(0.0005, 2, 16)}),
+	}
+	for _, k := range []Kind{Readings, Events} {
+		m.items.WithLabelValues(k.List(), "accepted")
+		m.items.WithLabelValues(k.List(), "refused")
+	}
+	m.refused.WithLabelValues("in_flight")
+	m.refused.WithLabelValues("publish")
+	if reg != nil {
+		reg.MustRegister(m.items, m.refused, m.ack)
+	}
+	return m
+}
