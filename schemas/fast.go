@@ -11,8 +11,33 @@ import (
 // cursor reads Avro primitives off a body. After the first fault it yields
 // zeros; the caller looks at bad once.
 type cursor struct {
-	b   []byte
-	bad bool
+	b    []byte
+	base int // length of the whole body, where positions are asked for
+	bad  bool
+}
+
+// pos is how far the body is read.
+func (c *cursor) pos() int { return c.base - len(c.b) }
+
+// take cuts off n bytes; nil when there are fewer.
+func (c *cursor) take(n int) []byte {
+	if n > len(c.b) {
+		c.fail()
+		return nil
+	}
+	out := c.b[:n]
+	c.b = c.b[n:]
+	return out
+}
+
+// length reads the length of what follows, which must be there whole.
+func (c *cursor) length() int {
+	n := c.long()
+	if n < 0 || n > int64(len(c.b)) {
+		c.fail()
+		return 0
+	}
+	return int(n)
 }
 
 func (c *cursor) id() (id plant.ID) {

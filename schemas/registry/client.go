@@ -198,4 +198,3 @@ func (b bounded) RoundTrip(req *http.Request) (*http.Response, error) {
 	}{io.LimitReader(resp.Body, maxAnswer), resp.Body}
 	return resp, nil
 }
-

@@ -1,0 +1,477 @@
+package schemas
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"reflect"
+	"runtime"
+	"strings"
+	"testing"
+
+	hamba "github.com/hamba/avro/v2"
+	hambaocf "github.com/hamba/avro/v2/ocf"
+	"github.com/twmb/avro"
+	"github.com/twmb/avro/ocf"
+	"pgregory.net/rapid"
+
+	"github.com/foodflow/foodflow/internal/plant"
+)
+
+// container writes records into a container file with twmb/avro.
+func container(t testing.TB, codec, schema string, records ...any) []byte {
+	t.Helper()
+	s, err := avro.Parse(schema)
+	if err != nil {
+		t.Fatal(err)
+	}
+	opts := []ocf.WriterOpt{ocf.WithBlockCount(100), ocf.WithSyncMarker([16]byte{1, 2, 3})}
+	switch codec {
+	case "deflate":
+		opts = append(opts, ocf.WithCodec(ocf.DeflateCodec(6)))
+	case "snappy":
+		opts = append(opts, ocf.WithCodec(ocf.SnappyCodec()))
+	case "zstandard":
+		opts = append(opts, ocf.WithCodec(ocf.MustZstdCodec(nil, nil)))
+	}
+	var b bytes.Buffer
+	w, err := ocf.NewWriter(&b, s, opts...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range records {
+		if err := w.Encode(r); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()
+}
+
+// readings reads a whole file.
+func readings(b []byte, lim ContainerLimits) (out []IngestReading, err error) {
+	c, err := OpenReadings(bytes.NewReader(b), lim)
+	if err != nil {
+		return nil, err
+	}
+	defer c.Close()
+	for {
+		var r IngestReading
+		if err := c.Next(&r); errors.Is(err, io.EOF) {
+			return out, nil
+		} else if err != nil {
+			return out, err
+		}
+		out = append(out, r)
+	}
+}
+
+type fileReading struct {
+	Sensor  string  `avro:"sensor"`
+	TS      int64   `avro:"ts"`
+	Value   float64 `avro:"value"`
+	Quality *string `avro:"quality"`
+	Seq     *int64  `avro:"seq"`
+}
+
+func newest(t testing.TB, name string) string {
+	t.Helper()
+	b, err := published.ReadFile("avsc/" + name + "/v1.avsc")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}
+
+func someReadings(n int) (wrote []any, want []IngestReading) {
+	bad := "bad"
+	for i := range n {
+		seq := int64(i)
+		f := fileReading{Sensor: fmt.Sprintf("oven-%d/täst", i%7), TS: 1_700_000_000_000 + seq, Value: float64(i) / 3}
+		w := IngestReading{Sensor: f.Sensor, TS: f.TS, Value: f.Value}
+		if i%2 == 0 {
+			f.Quality, f.Seq = &bad, &seq
+			w.Quality, w.Seq, w.HasSeq = bad, seq, true
+		}
+		wrote, want = append(wrote, f), append(want, w)
+	}
+	return wrote, want
+}
+
+// TestContainerOfBothImplementations: files of either library under each codec
+// are read to the values written.
+func TestContainerOfBothImplementations(t *testing.T) {
+	wrote, want := someReadings(1000)
+	for codec, other := range map[string]hambaocf.CodecName{
+		"null": hambaocf.Null, "deflate": hambaocf.Deflate, "snappy": hambaocf.Snappy, "zstandard": hambaocf.ZStandard,
+	} {
+		t.Run(codec, func(t *testing.T) {
+			var b bytes.Buffer
+			enc, err := hambaocf.NewEncoder(newest(t, "ingest_reading"), &b, hambaocf.WithCodec(other), hambaocf.WithBlockLength(64))
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, r := range wrote {
+				if err := enc.Encode(r); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if err := enc.Close(); err != nil {
+				t.Fatal(err)
+			}
+			for name, file := range map[string][]byte{"hamba": b.Bytes(), "twmb": container(t, codec, newest(t, "ingest_reading"), wrote...)} {
+				got, err := readings(file, DefaultContainerLimits())
+				if err != nil || !reflect.DeepEqual(got, want) {
+					t.Errorf("%s: %d records (%v), want %d", name, len(got), err, len(want))
+				}
+			}
+		})
+	}
+}
+
+func TestContainerOfLineEvents(t *testing.T) {
+	text := func(s string) *string { return &s }
+	good, seq := 5.5, int64(3)
+	file := container(t, "deflate", newest(t, "ingest_line_event"), map[string]any{
+		"line": "bottling", "ts": int64(7), "type": "count", "good": &good, "unit": text("bottle"), "seq": &seq,
+	}, map[string]any{"line": "bottling", "ts": int64(8), "type": "state", "state": text("HELD"), "reason": text("jam"), "product": text("cola"), "event_id": text("x")})
+	c, err := OpenLineEvents(bytes.NewReader(file), DefaultContainerLimits())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	for _, want := range []IngestLineEvent{
+		{Line: "bottling", TS: 7, Type: "count", Good: 5.5, Unit: "bottle", Seq: 3, HasSeq: true},
+		{Line: "bottling", TS: 8, Type: "state", State: "HELD", Reason: "jam", Product: "cola", ID: "x"},
+	} {
+		var got IngestLineEvent
+		if err := c.Next(&got); err != nil || got != want {
+			t.Errorf("got %+v (%v), want %+v", got, err, want)
+		}
+	}
+	if err := c.Next(&IngestLineEvent{}); !errors.Is(err, io.EOF) {
+		t.Errorf("after the last: %v", err)
+	}
+}
+
+// TestWriterSchemas: schemas of producers that are not ours.
+func TestWriterSchemas(t *testing.T) {
+	id := plant.NewID()
+	for name, tc := range map[string]struct {
+		fields string
+		record map[string]any
+		want   IngestReading
+	}{
+		"order and extra fields": {
+			`{"name":"plant","type":"string"},{"name":"value","type":"double"},{"name":"tags","type":{"type":"map","values":"string"}},
+			 {"name":"ts","type":"long"},{"name":"raw","type":{"type":"array","items":"int"}},{"name":"sensor","type":"string"},{"name":"ok","type":"boolean"}`,
+			map[string]any{"plant": "x", "value": 4.5, "tags": map[string]string{"a": "b"}, "ts": int64(9), "raw": []int32{1, 2}, "sensor": "s", "ok": true},
+			IngestReading{Sensor: "s", TS: 9, Value: 4.5},
+		},
+		"narrow numbers": {
+			`{"name":"sensor","type":"string"},{"name":"ts","type":"int"},{"name":"value","type":["float","int"]},{"name":"seq","type":"int"}`,
+			map[string]any{"sensor": "s", "ts": int32(9), "value": int32(-3), "seq": int32(4)},
+			IngestReading{Sensor: "s", TS: 9, Value: -3, Seq: 4, HasSeq: true},
+		},
+		"uuid of 16 bytes": {
+			`{"name":"sensor","type":{"type":"fixed","name":"U","size":16}},{"name":"also","type":"U"},{"name":"ts","type":"long"},{"name":"value","type":"float"}`,
+			map[string]any{"sensor": [16]byte(id), "also": [16]byte{}, "ts": int64(9), "value": float32(0.5)},
+			IngestReading{Sensor: id.String(), TS: 9, Value: 0.5},
+		},
+		"microseconds before 1970": {
+			`{"name":"sensor","type":"string"},{"name":"ts","type":{"type":"long","logicalType":"timestamp-micros"}},{"name":"value","type":"long"}`,
+			map[string]any{"sensor": "s", "ts": int64(-1), "value": int64(1 << 53)},
+			IngestReading{Sensor: "s", TS: -1, Value: 1 << 53},
+		},
+		"quality as an enum": {
+			`{"name":"sensor","type":"string"},{"name":"ts","type":{"type":"long","logicalType":"timestamp-nanos"}},{"name":"value","type":"double"},
+			 {"name":"quality","type":["null",{"type":"enum","name":"Q","symbols":["good","bad"]}]}`,
+			map[string]any{"sensor": "s", "ts": int64(1_999_999), "value": 1.0, "quality": "bad"},
+			IngestReading{Sensor: "s", TS: 1, Value: 1, Quality: "bad"},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			file := container(t, "null", `{"type":"record","name":"acme.Anything","fields":[`+tc.fields+`]}`, tc.record)
+			got, err := readings(file, DefaultContainerLimits())
+			if err != nil || len(got) != 1 || got[0] != tc.want {
+				t.Errorf("got %+v (%v), want %+v", got, err, tc.want)
+			}
+		})
+	}
+}
+
+// rawContainer frames header and blocks by hand.
+func rawContainer(schema, codec string, blocks ...[]byte) []byte {
+	b := []byte("Obj\x01")
+	b = appendLong(b, 2)
+	for _, s := range []string{"avro.schema", schema, "avro.codec", codec} {
+		b = appendText(b, s)
+	}
+	b = append(b, 0)
+	sync := bytes.Repeat([]byte{7}, 16)
+	b = append(b, sync...)
+	for _, bl := range blocks {
+		b = append(append(b, bl...), sync...)
+	}
+	return b
+}
+
+func block(count, size int64, body ...byte) []byte {
+	return append(appendLong(appendLong(nil, count), size), body...)
+}
+
+const plainSchema = `{"type":"record","name":"R","fields":[{"name":"sensor","type":"string"},{"name":"ts","type":"long"},{"name":"value","type":"double"}]}`
+
+func withField(f string) string { return strings.Replace(plainSchema, "]}", ","+f+"]}", 1) }
+
+// TestHostileContainers: each is refused by the right error, and none makes the
+// reader take much more memory than the file has bytes (S12).
+func TestHostileContainers(t *testing.T) {
+	record := append(appendLong(appendText(nil, "s"), 1), make([]byte, 8)...)
+	deep := strings.Repeat(`{"type":"array","items":`, 5000) + `"int"` + strings.Repeat("}", 5000)
+	var doubling []string
+	for i := range 40 {
+		doubling = append(doubling, fmt.Sprintf(`{"type":"record","name":"D%d","fields":[{"name":"a","type":"D%d"},{"name":"b","type":"D%d"}]}`, i, i+1, i+1))
+	}
+	wide := make([]string, 100)
+	for i := range wide {
+		wide[i] = fmt.Sprintf(`{"name":"n%d","type":"null"}`, i)
+	}
+	type tc struct {
+		file []byte
+		want error
+	}
+	cases := map[string]tc{
+		"empty":                 {nil, ErrContainer},
+		"not avro":              {[]byte(`{"readings":[]}`), ErrContainer},
+		"header cut":            {rawContainer(plainSchema, "null")[:60], ErrContainer},
+		"header too large":      {rawContainer(plainSchema+strings.Repeat(" ", 100<<10), "null"), ErrTooLarge},
+		"schema length lies":    {append([]byte("Obj\x01\x02"), 0xfe, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f), ErrTooLarge},
+		"endless metadata":      {append([]byte("Obj\x01"), 0xfe, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f, 0, 0, 0, 0), ErrContainer},
+		"no schema":             {append([]byte("Obj\x01\x00"), make([]byte, 16)...), ErrContainerSchema},
+		"schema no JSON":        {rawContainer("{", "null"), ErrContainerSchema},
+		"schema a string":       {rawContainer(`"string"`, "null"), ErrContainerSchema},
+		"field missing":         {rawContainer(strings.Replace(plainSchema, "value", "valve", 1), "null"), ErrContainerSchema},
+		"field of wrong type":   {rawContainer(strings.Replace(plainSchema, `"double"`, `"string"`, 1), "null"), ErrContainerSchema},
+		"null where required":   {rawContainer(strings.Replace(plainSchema, `"double"`, `["null","double"]`, 1), "null"), ErrContainerSchema},
+		"field twice":           {rawContainer(withField(`{"name":"ts","type":"long"}`), "null"), ErrContainerSchema},
+		"recursive":             {rawContainer(withField(`{"name":"r","type":["null","R"]}`), "null"), ErrContainerSchema},
+		"nested record":         {rawContainer(withField(`{"name":"r","type":{"type":"record","name":"N","fields":[]}}`), "null"), ErrContainerSchema},
+		"doubling records":      {rawContainer(withField(`{"name":"r","type":[`+strings.Join(doubling, ",")+`]}`), "null"), ErrContainerSchema},
+		"deep arrays":           {rawContainer(withField(`{"name":"r","type":`+deep+`}`), "null"), ErrTooLarge},
+		"array of nulls":        {rawContainer(withField(`{"name":"r","type":{"type":"array","items":"null"}}`), "null"), ErrContainerSchema},
+		"many nulls":            {rawContainer(withField(strings.Join(wide, ",")), "null"), ErrContainerSchema},
+		"giant fixed":           {rawContainer(withField(`{"name":"r","type":{"type":"fixed","name":"F","size":2000000000}}`), "null"), ErrContainerSchema},
+		"negative fixed":        {rawContainer(withField(`{"name":"r","type":{"type":"fixed","name":"F","size":-1}}`), "null"), ErrContainerSchema},
+		"codec unknown":         {rawContainer(plainSchema, "bzip2"), ErrContainerSchema},
+		"block cut":             {rawContainer(plainSchema, "null", block(1, 100, record...)), ErrContainer},
+		"block length lies":     {rawContainer(plainSchema, "null", block(1, 1<<40)), ErrTooLarge},
+		"block length in limit": {rawContainer(plainSchema, "null", block(1, 4<<20)), ErrContainer},
+		"negative size":         {rawContainer(plainSchema, "null", block(1, -5)), ErrContainer},
+		"negative count":        {rawContainer(plainSchema, "null", block(-1, int64(len(record)), record...)), ErrContainer},
+		"count lies":            {rawContainer(plainSchema, "null", block(1<<60, int64(len(record)), record...)), ErrContainer},
+		"one record too many":   {rawContainer(plainSchema, "null", block(2, int64(len(record)), record...)), ErrBody},
+		"left over":             {rawContainer(plainSchema, "null", block(1, int64(len(record)+1), append(record[:len(record):len(record)], 0)...)), ErrBody},
+		"text length lies":      {rawContainer(plainSchema, "null", block(1, 10, 0xfe, 0xff, 0xff, 0xff, 0x0f, 0, 0, 0, 0, 0)), ErrBody},
+		"overlong varint":       {rawContainer(plainSchema, "null", block(1, 14, append([]byte{2, 's'}, bytes.Repeat([]byte{0xff}, 12)...)...)), ErrBody},
+		"not UTF-8":             {rawContainer(plainSchema, "null", block(1, 11, append([]byte{2, 0xff, 2}, make([]byte, 8)...)...)), ErrBody},
+		"enum out of range":     {rawContainer(withField(`{"name":"quality","type":{"type":"enum","name":"Q","symbols":["a"]}}`), "null", block(1, int64(len(record)+1), append(record[:len(record):len(record)], 4)...)), ErrBody},
+		"snappy length lies":    {rawContainer(plainSchema, "snappy", block(1, 12, 0xff, 0xff, 0xff, 0x01, 0, 0, 0, 0, 0, 0, 0, 0)), ErrContainer},
+		"snappy checksum":       {rawContainer(plainSchema, "snappy", block(1, 7, 1, 0, 'a', 0, 0, 0, 0)), ErrContainer},
+		"deflate garbage":       {rawContainer(plainSchema, "deflate", block(1, 4, 0xff, 0xff, 0xff, 0xff)), ErrContainer},
+		"zstd garbage":          {rawContainer(plainSchema, "zstandard", block(1, 4, 0xff, 0xff, 0xff, 0xff)), ErrContainer},
+		"zstd giant window":     {rawContainer(plainSchema, "zstandard", block(1, 9, 0x28, 0xb5, 0x2f, 0xfd, 0x00, 0xa8, 0x01, 0x00, 0x00)), ErrTooLarge},
+	}
+	zeros := map[string]any{"sensor": strings.Repeat("0", 64<<20), "ts": int64(1), "value": 1.0}
+	for _, codec := range []string{"deflate", "zstandard", "snappy"} {
+		cases[codec+" bomb"] = tc{container(t, codec, plainSchema, zeros), ErrTooLarge}
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			var before, after runtime.MemStats
+			runtime.ReadMemStats(&before)
+			_, err := readings(tc.file, DefaultContainerLimits())
+			runtime.ReadMemStats(&after)
+			if !errors.Is(err, tc.want) {
+				t.Errorf("got %v, want %v", err, tc.want)
+			}
+			if took := after.TotalAlloc - before.TotalAlloc; took > 64<<20 {
+				t.Errorf("took %d MiB for a file of %d bytes", took>>20, len(tc.file))
+			}
+		})
+	}
+}
+
+// TestManyBlocksStayUnderTheTotal: blocks that each keep to the limit don't
+// together pass the file's.
+func TestManyBlocksStayUnderTheTotal(t *testing.T) {
+	lim := DefaultContainerLimits()
+	lim.DecodedBytes = 10_000
+	wrote, _ := someReadings(1000)
+	got, err := readings(container(t, "deflate", newest(t, "ingest_reading"), wrote...), lim)
+	if !errors.Is(err, ErrTooLarge) || len(got) == 0 {
+		t.Errorf("%d records, %v", len(got), err)
+	}
+}
+
+// TestCutContainer: a file cut anywhere is an error, or ends at a block's end
+// with what stood before.
+func TestCutContainer(t *testing.T) {
+	wrote, want := someReadings(250)
+	file := container(t, "null", newest(t, "ingest_reading"), wrote...)
+	clean := 0
+	for n := range file {
+		got, err := readings(file[:n], DefaultContainerLimits())
+		if err == nil {
+			clean++
+			if len(got)%100 != 0 {
+				t.Fatalf("cut at %d: %d records and no error", n, len(got))
+			}
+		}
+		if !reflect.DeepEqual(got, want[:len(got)]) && len(got) > 0 {
+			t.Fatalf("cut at %d: wrong records", n)
+		}
+	}
+	if clean != 3 { // after the header and the first two of three blocks
+		t.Errorf("%d cuts passed as whole files, want 3", clean)
+	}
+}
+
+// TestFlatReaderAgreesWithResolution: whatever schema of the flat kind a
+// producer writes under, the library's resolution and ours read the same.
+func TestFlatReaderAgreesWithResolution(t *testing.T) {
+	reader, err := avro.Parse(newest(t, "ingest_reading"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	rapid.Check(t, func(t *rapid.T) {
+		number := rapid.SampledFrom([]string{`"int"`, `"long"`, `"float"`, `"double"`})
+		fields := rapid.Permutation([]string{
+			`{"name":"sensor","type":"string"}`,
+			`{"name":"ts","type":` + rapid.SampledFrom([]string{`"int"`, `"long"`, `{"type":"long","logicalType":"timestamp-millis"}`}).Draw(t, "ts") + `}`,
+			`{"name":"value","type":` + number.Draw(t, "value") + `}`,
+			`{"name":"seq","type":` + rapid.SampledFrom([]string{`"int"`, `["null","long"]`, `["int","null"]`}).Draw(t, "seq") + `}`,
+			`{"name":"x1","type":` + rapid.SampledFrom([]string{`"bytes"`, `["null","boolean","double"]`, `{"type":"map","values":"long"}`, `{"type":"array","items":"string"}`}).Draw(t, "x1") + `}`,
+		}).Draw(t, "fields")
+		text := `{"type":"record","name":"IngestReading","namespace":"com.foodflow.v1","fields":[` + strings.Join(fields, ",") + `]}`
+		other := hamba.MustParse(text)
+		writer := avro.MustParse(text)
+		resolved, err := avro.Resolve(writer, reader)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body := rapid.SliceOfN(rapid.Byte(), 0, 60).Draw(t, "body")
+		if rapid.Bool().Draw(t, "valid") {
+			if body, err = hamba.Marshal(other, drawRecord(t, other)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		var want fileReading
+		rest, wantErr := resolved.Decode(body, &want)
+		ok := wantErr == nil && len(rest) == 0
+		got, err := readings(rawContainer(text, "null", block(1, int64(len(body)), body...)), DefaultContainerLimits())
+		if (err == nil) != ok {
+			t.Fatalf("%s: ours says %v, the library %v and %d left", text, err, wantErr, len(rest))
+		}
+		if !ok {
+			return
+		}
+		w := IngestReading{Sensor: want.Sensor, TS: want.TS, Value: want.Value}
+		if want.Seq != nil {
+			w.Seq, w.HasSeq = *want.Seq, true
+		}
+		if got[0] != w && !(math.IsNaN(w.Value) && math.IsNaN(got[0].Value)) {
+			t.Fatalf("read %+v, the library %+v", got[0], w)
+		}
+	})
+}
+
+// drawRecord draws a value for each field of a schema.
+func drawRecord(t *rapid.T, s hamba.Schema) map[string]any {
+	out := map[string]any{}
+	for _, f := range s.(*hamba.RecordSchema).Fields() {
+		out[f.Name()] = drawValue(t, f.Type(), f.Name())
+	}
+	return out
+}
+
+func drawValue(t *rapid.T, s hamba.Schema, label string) any {
+	switch s.Type() {
+	case hamba.Int:
+		return int(rapid.Int32().Draw(t, label))
+	case hamba.Long:
+		return rapid.Int64().Draw(t, label)
+	case hamba.Float:
+		return rapid.Float32().Draw(t, label)
+	case hamba.Double:
+		return rapid.Float64().Draw(t, label)
+	case hamba.Boolean:
+		return rapid.Bool().Draw(t, label)
+	case hamba.String:
+		return rapid.String().Draw(t, label)
+	case hamba.Bytes:
+		return rapid.SliceOf(rapid.Byte()).Draw(t, label)
+	case hamba.Map:
+		return rapid.MapOf(rapid.String(), rapid.Int64()).Draw(t, label)
+	case hamba.Array:
+		return rapid.SliceOf(rapid.String()).Draw(t, label)
+	case hamba.Union:
+		branch := rapid.SampledFrom(s.(*hamba.UnionSchema).Types()).Draw(t, label+" branch")
+		if branch.Type() == hamba.Null {
+			return nil
+		}
+		return map[string]any{string(branch.Type()): drawValue(t, branch, label)}
+	}
+	t.Fatalf("no values of type %s", s.Type())
+	return nil
+}
+
+func FuzzContainer(f *testing.F) {
+	wrote, _ := someReadings(3)
+	for _, codec := range []string{"null", "deflate", "snappy", "zstandard"} {
+		f.Add(container(f, codec, newest(f, "ingest_reading"), wrote...))
+	}
+	f.Add(rawContainer(withField(`{"name":"r","type":{"type":"map","values":["int","string"]}}`), "null", block(1, 14, 2, 's', 2, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0)))
+	lim := ContainerLimits{HeaderBytes: 8 << 10, BlockBytes: 64 << 10, DecodedBytes: 256 << 10}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		got, err := readings(b, lim)
+		if err == nil && len(got) > len(b)*int(lim.BlockBytes) {
+			t.Fatal("records out of nothing")
+		}
+		known := []error{nil, ErrContainer, ErrContainerSchema, ErrTooLarge, ErrBody}
+		for _, k := range known {
+			if errors.Is(err, k) {
+				return
+			}
+		}
+		t.Fatalf("an error of no known kind: %v", err)
+	})
+}
+
+func BenchmarkContainer(b *testing.B) {
+	wrote, _ := someReadings(1000)
+	for _, codec := range []string{"null", "snappy", "zstandard", "deflate"} {
+		file := container(b, codec, newest(b, "ingest_reading"), wrote...)
+		b.Run(codec, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				c, err := OpenReadings(bytes.NewReader(file), DefaultContainerLimits())
+				if err != nil {
+					b.Fatal(err)
+				}
+				var r IngestReading
+				for err = c.Next(&r); err == nil; err = c.Next(&r) {
+				}
+				if !errors.Is(err, io.EOF) {
+					b.Fatal(err)
+				}
+				c.Close()
+			}
+			b.ReportMetric(float64(b.N)*1000/b.Elapsed().Seconds(), "readings/s")
+		})
+	}
+}
