@@ -30,13 +30,36 @@ func (db *DB) InTenant(ctx context.Context, tenant plant.ID, fn func(ctx context
 	if tenant.IsZero() {
 		return errors.New("opening tenant transaction: no tenant")
 	}
-	return db.in(ctx, "SET LOCAL search_path = "+Schema(tenant)+"; SET LOCAL ROLE "+Role(tenant), fn)
+	return db.in(ctx, enter(tenant), fn)
+}
+
+// Enter makes the rest of a transaction of InShared the tenant's, as InTenant
+// would; Leave undoes it.
+func Enter(ctx context.Context, tx pgx.Tx, tenant plant.ID) error {
+	if _, err := tx.Exec(ctx, enter(tenant)); err != nil {
+		return fmt.Errorf("entering schema: %w", err)
+	}
+	return nil
+}
+
+// Leave goes back to the service's own role and schema.
+func Leave(ctx context.Context, tx pgx.Tx) error {
+	if _, err := tx.Exec(ctx, leave); err != nil {
+		return fmt.Errorf("leaving schema: %w", err)
+	}
+	return nil
+}
+
+const leave = "SET LOCAL ROLE NONE; SET LOCAL search_path = foodflow"
+
+func enter(tenant plant.ID) string {
+	return "SET LOCAL search_path = " + Schema(tenant) + "; SET LOCAL ROLE " + Role(tenant)
 }
 
 // InShared runs fn in a transaction of the service itself, which sees the
 // installation's schema.
 func (db *DB) InShared(ctx context.Context, fn func(ctx context.Context, tx pgx.Tx) error) error {
-	return db.in(ctx, "SET LOCAL search_path = foodflow", fn)
+	return db.in(ctx, leave, fn)
 }
 
 func (db *DB) in(ctx context.Context, settings string, fn func(ctx context.Context, tx pgx.Tx) error) error {

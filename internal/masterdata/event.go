@@ -1,0 +1,133 @@
+package masterdata
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/foodflow/foodflow/internal/fault"
+	"github.com/foodflow/foodflow/internal/plant"
+	"github.com/jackc/pgx/v5"
+)
+
+// Event is one row of the event store.
+type Event struct {
+	ID            plant.ID        `json:"id" format:"uuid"`
+	Type          string          `json:"type" example:"BatchStarted"`
+	AggregateType string          `json:"aggregate_type" example:"batch"`
+	AggregateID   plant.ID        `json:"aggregate_id" format:"uuid"`
+	Seq           int64           `json:"seq" doc:"counts the aggregate's events from 1, without a gap"`
+	TS            time.Time       `json:"ts"`
+	Actor         string          `json:"actor" example:"user:01937b5e-8a0c-7c3e-9a53-1f0c2b7d4e60"`
+	Data          json.RawMessage `json:"data" doc:"the aggregate after the event"`
+}
+
+// EventFilter narrows a list of events; zero fields are no condition. Pages go
+// from new to old and continue behind (BeforeTS, BeforeID).
+type EventFilter struct {
+	Type          string
+	AggregateType string
+	Aggregate     plant.ID
+	From, To      time.Time // [From, To)
+	BeforeTS      time.Time
+	BeforeID      plant.ID
+	Limit         int
+}
+
+// Events reads a page of the event store.
+func (s *Store) Events(ctx context.Context, tenant plant.ID, f EventFilter) (events []*Event, more bool, err error) {
+	f.Limit = min(max(f.Limit, 1), MaxPage)
+	var where []string
+	var args []any
+	add := func(condition string, values ...any) {
+		marks := make([]any, len(values))
+		for i, v := range values {
+			args = append(args, v)
+			marks[i] = fmt.Sprint("$", len(args))
+		}
+		where = append(where, fmt.Sprintf(condition, marks...))
+	}
+	if f.Type != "" {
+		add("type = %s", f.Type)
+	}
+	if f.AggregateType != "" {
+		add("aggregate_type = %s", f.AggregateType)
+	}
+	if !f.Aggregate.IsZero() {
+		add("aggregate_id = %s", f.Aggregate)
+	}
+	if !f.From.IsZero() {
+		add("ts >= %s", f.From)
+	}
+	if !f.To.IsZero() {
+		add("ts < %s", f.To)
+	}
+	if !f.BeforeTS.IsZero() {
+		add("(ts, id) < (%s, %s)", f.BeforeTS, f.BeforeID)
+	}
+	q := "SELECT id, type, aggregate_type, aggregate_id, seq, ts, actor, data FROM events"
+	if len(where) > 0 {
+		q += " WHERE " + strings.Join(where, " AND ")
+	}
+	err = s.read(ctx, tenant, func(ctx context.Context, tx pgx.Tx) error {
+		rows, err := tx.Query(ctx, fmt.Sprintf("%s ORDER BY ts DESC, id DESC LIMIT %d", q, f.Limit+1), args...)
+		if err != nil {
+			return fmt.Errorf("listing events: %w", err)
+		}
+		events, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (*Event, error) {
+			e := new(Event)
+			err := row.Scan(&e.ID, &e.Type, &e.AggregateType, &e.AggregateID, &e.Seq, &e.TS, &e.Actor, &e.Data)
+			e.TS = e.TS.UTC()
+			return e, err
+		})
+		return err
+	})
+	if more = len(events) > f.Limit; more {
+		events = events[:f.Limit]
+	}
+	return events, more, err
+}
+
+// Fact is something that happened in the plant and is raised from the stream:
+// LineDowntime, ScrapDetected, AnomalyDetected. ID is derived from the source, so
+// that a replay raises it once.
+type Fact struct {
+	ID            plant.ID
+	Type          string
+	AggregateType string
+	Aggregate     plant.ID
+	TS            time.Time
+	Data          any
+}
+
+// Raise stores a fact and queues it; a fact whose id is there already changes
+// nothing.
+func (s *Store) Raise(ctx context.Context, tenant plant.ID, f Fact) (fresh bool, err error) {
+	if f.ID.IsZero() || f.Type == "" {
+		return false, fault.New(fault.Internal, "raising a fact without id or type")
+	}
+	err = s.write(ctx, System(tenant), func(ctx context.Context, w *writing) error {
+		seq, err := w.store(ctx, f.ID, f.TS, change{f.AggregateType, f.Aggregate, f.Type, f.Data})
+		fresh = seq > 0
+		return err
+	})
+	return fresh, err
+}
+
+// VerifyAudit walks the chain and names the first row that doesn't fit, 0 when
+// all do.
+func (s *Store) VerifyAudit(ctx context.Context, tenant plant.ID) (rows, broken int64, err error) {
+	err = s.read(ctx, tenant, func(ctx context.Context, tx pgx.Tx) error {
+		err := tx.QueryRow(ctx, `SELECT count(*), coalesce(min(seq) FILTER (WHERE NOT fits), 0) FROM (
+			SELECT seq, hash = `+auditHash("prev", "seq", "ts", "actor", "action", "resource", "detail")+`
+				AND prev = coalesce(lag(hash) OVER w, ''::bytea) AND seq = coalesce(lag(seq) OVER w, 0) + 1 AS fits
+			FROM audit_log WINDOW w AS (ORDER BY seq)) c`).Scan(&rows, &broken)
+		if err != nil {
+			return fmt.Errorf("verifying audit chain: %w", err)
+		}
+		return nil
+	})
+	return rows, broken, err
+}

@@ -1,0 +1,78 @@
+package masterdata
+
+import (
+	"github.com/foodflow/foodflow/internal/directory"
+	"github.com/foodflow/foodflow/internal/fault"
+	"github.com/foodflow/foodflow/internal/plant"
+)
+
+// Sensor is one measured thing.
+type Sensor struct {
+	Meta
+	SensorFields
+}
+
+// SensorFields is what a user says of a sensor.
+type SensorFields struct {
+	LineID     *plant.ID `json:"line_id,omitempty" format:"uuid" doc:"the line it is on; none: it belongs to no line"`
+	Key        string    `json:"key" minLength:"1" maxLength:"200" doc:"the plant's own name of it, unique among its sensors" example:"filler-temperature"`
+	Name       string    `json:"name" minLength:"1" maxLength:"200" example:"Filler product temperature"`
+	Unit       string    `json:"unit" maxLength:"32" example:"degC"`
+	Kind       string    `json:"kind" maxLength:"64" doc:"what it measures" example:"temperature"`
+	LL         *float64  `json:"ll,omitempty" doc:"low-low alarm limit" example:"0.5"`
+	L          *float64  `json:"l,omitempty" doc:"low alarm limit" example:"1"`
+	H          *float64  `json:"h,omitempty" doc:"high alarm limit" example:"7"`
+	HH         *float64  `json:"hh,omitempty" doc:"high-high alarm limit" example:"9"`
+	RangeMin   *float64  `json:"range_min,omitempty" doc:"least value the instrument can show" example:"-10"`
+	RangeMax   *float64  `json:"range_max,omitempty" doc:"greatest value the instrument can show" example:"130"`
+	Deadband   float64   `json:"deadband,omitempty" minimum:"0" doc:"how far inside a limit ends its alarm" example:"0.3"`
+	OnDelayMS  int64     `json:"on_delay_ms,omitempty" minimum:"0" doc:"how long a limit must be passed before it alarms, milliseconds" example:"5000"`
+	OffDelayMS int64     `json:"off_delay_ms,omitempty" minimum:"0" doc:"how long inside before the alarm ends, milliseconds" example:"0"`
+	Detect     string    `json:"detect,omitempty" enum:"default,off" default:"default" doc:"anomaly detection"`
+}
+
+// Sensors gives the operations on sensors.
+func (s *Store) Sensors() set[Sensor] {
+	return set[Sensor]{s, sensorResource(), []string{"line_id", "kind"}}
+}
+
+func sensorResource() *resource[Sensor] {
+	return &resource[Sensor]{
+		table: "sensors", aggregate: directory.KindSensor, noun: "Sensor",
+		columns: []string{"line_id", "key", "name", "unit", "kind", "limit_ll", "limit_l", "limit_h", "limit_hh", "range_min", "range_max", "deadband", "on_delay_ms", "off_delay_ms", "detect"},
+		meta:    func(x *Sensor) *Meta { return &x.Meta },
+		bind: func(x *Sensor) []any {
+			return []any{&x.LineID, &x.Key, &x.Name, &x.Unit, &x.Kind, &x.LL, &x.L, &x.H, &x.HH, &x.RangeMin, &x.RangeMax, &x.Deadband, &x.OnDelayMS, &x.OffDelayMS, &x.Detect}
+		},
+		check: checkSensor, entry: sensorEntry,
+	}
+}
+
+func checkSensor(x *Sensor) []fault.Item {
+	var r rules
+	r.key("key", x.Key, 200)
+	r.text("name", x.Name, 1, 200)
+	r.text("unit", x.Unit, 0, plant.MaxUnit)
+	r.text("kind", x.Kind, 0, 64)
+	r.rising([]string{"range_min", "ll", "l", "h", "hh", "range_max"}, []*float64{x.RangeMin, x.LL, x.L, x.H, x.HH, x.RangeMax})
+	r.least("deadband", x.Deadband, 0)
+	r.least("on_delay_ms", float64(x.OnDelayMS), 0)
+	r.least("off_delay_ms", float64(x.OffDelayMS), 0)
+	if x.Detect == "" {
+		x.Detect = directory.DetectDefault
+	}
+	r.oneOf("detect", x.Detect, []string{directory.DetectDefault, directory.DetectOff})
+	return r.items
+}
+
+func sensorEntry(tenant plant.ID, x *Sensor) any {
+	e := directory.Sensor{
+		ID: x.ID, Tenant: tenant, Key: x.Key, Name: x.Name, Unit: x.Unit, Kind: x.Kind,
+		LL: x.LL, L: x.L, H: x.H, HH: x.HH, RangeMin: x.RangeMin, RangeMax: x.RangeMax,
+		Deadband: x.Deadband, OnDelayMS: x.OnDelayMS, OffDelayMS: x.OffDelayMS, Detect: x.Detect,
+	}
+	if x.LineID != nil {
+		e.Line = *x.LineID
+	}
+	return e
+}

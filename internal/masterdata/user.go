@@ -1,0 +1,182 @@
+package masterdata
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/mail"
+	"strings"
+	"time"
+
+	"github.com/foodflow/foodflow/internal/fault"
+	"github.com/foodflow/foodflow/internal/plant"
+	"github.com/jackc/pgx/v5"
+)
+
+// The roles, each able to do what the ones after it can, but for ingest, which
+// only sends.
+const (
+	RoleAdmin    = "admin"
+	RoleManager  = "manager"
+	RoleOperator = "operator"
+	RoleViewer   = "viewer"
+	RoleIngest   = "ingest"
+)
+
+// Roles lists them.
+func Roles() []string {
+	return []string{RoleAdmin, RoleManager, RoleOperator, RoleViewer, RoleIngest}
+}
+
+// User is a person, or a program that logs in like one.
+type User struct {
+	Meta
+	UserFields
+	LastLoginAt *time.Time `json:"last_login_at"`
+	// Hash is the password's argon2id form. It leaves Postgres for the
+	// log-in only, never in an answer or an event.
+	Hash string `json:"-"`
+}
+
+// UserFields is what an admin says of a user.
+type UserFields struct {
+	Email  string `json:"email" format:"email" maxLength:"254" doc:"unique in the installation; can't be changed" example:"ana@acme.example"`
+	Name   string `json:"name" minLength:"1" maxLength:"200" example:"Ana Ruiz"`
+	Role   string `json:"role" enum:"admin,manager,operator,viewer,ingest" example:"operator"`
+	Active bool   `json:"active,omitempty" doc:"may log in"`
+}
+
+// Users gives the operations on users.
+func (s *Store) Users() Users { return Users{set[User]{s, userResource(), []string{"role"}}} }
+
+// Users is the operations on users.
+type Users struct{ set[User] }
+
+func userResource() *resource[User] {
+	return &resource[User]{
+		table: "users", aggregate: "user", noun: "User",
+		columns: []string{"email", "name", "role", "active", "last_login_at", "password_hash"},
+		meta:    func(u *User) *Meta { return &u.Meta },
+		bind:    func(u *User) []any { return []any{&u.Email, &u.Name, &u.Role, &u.Active, &u.LastLoginAt, &u.Hash} },
+		check:   checkUser,
+	}
+}
+
+func checkUser(u *User) []fault.Item {
+	u.Email = strings.ToLower(strings.TrimSpace(u.Email))
+	var r rules
+	if a, err := mail.ParseAddress(u.Email); err != nil || a.Address != u.Email || len(u.Email) > 254 {
+		r.add("email", "email", "must be an e-mail address")
+	}
+	r.text("name", u.Name, 1, 200)
+	r.oneOf("role", u.Role, Roles())
+	return r.items
+}
+
+// Create adds a user and the entry by which a log-in finds the tenant.
+func (x Users) Create(ctx context.Context, who Actor, u *User) error {
+	return x.s.write(ctx, who, func(ctx context.Context, w *writing) error { return x.create(ctx, w, u) })
+}
+
+func (x Users) create(ctx context.Context, w *writing, u *User) error {
+	if err := x.r.create(ctx, w, u); err != nil {
+		return err
+	}
+	// Another tenant's address is taken too, and saying so tells no more than
+	// a mail to it would.
+	tag, err := w.tx.Exec(ctx, "INSERT INTO foodflow.logins (email, tenant_id, user_id) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING", u.Email, w.who.Tenant, u.ID)
+	if err != nil {
+		return fmt.Errorf("entering log-in: %w", err)
+	}
+	if tag.RowsAffected() == 0 {
+		return fault.New(fault.Conflict, "another user already has this email")
+	}
+	return nil
+}
+
+// Update changes a user. The last active admin stays one.
+func (x Users) Update(ctx context.Context, who Actor, id string, expected int64, change func(*User) error) (u *User, err error) {
+	err = x.s.write(ctx, who, func(ctx context.Context, w *writing) error {
+		u, err = x.r.update(ctx, w, id, expected, "", func(u *User) error {
+			email := u.Email
+			if err := change(u); err != nil {
+				return err
+			}
+			if u.Email != email {
+				return fault.NewInvalid(fault.Item{Location: "email", Rule: "immutable", Message: "can't be changed"})
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+		return adminLeft(ctx, w)
+	})
+	return u, err
+}
+
+// Delete removes a user and the log-in.
+func (x Users) Delete(ctx context.Context, who Actor, id string, expected int64) error {
+	return x.s.write(ctx, who, func(ctx context.Context, w *writing) error {
+		u, err := x.r.get(ctx, w.tx, id, "")
+		if err != nil {
+			return err
+		}
+		if err := x.r.remove(ctx, w, id, expected); err != nil {
+			return err
+		}
+		if _, err := w.tx.Exec(ctx, "DELETE FROM foodflow.logins WHERE user_id = $1", u.ID); err != nil {
+			return fmt.Errorf("removing log-in: %w", err)
+		}
+		return adminLeft(ctx, w)
+	})
+}
+
+// adminLeft refuses a change that leaves the tenant without an active admin.
+func adminLeft(ctx context.Context, w *writing) error {
+	var n int
+	if err := w.tx.QueryRow(ctx, "SELECT count(*) FROM users WHERE role = 'admin' AND active").Scan(&n); err != nil {
+		return fmt.Errorf("counting admins: %w", err)
+	}
+	if n == 0 {
+		return fault.New(fault.Conflict, "the tenant would be left without an active admin")
+	}
+	return nil
+}
+
+// Login finds the user of an e-mail address and its tenant. Both a missing
+// address and a suspended tenant are NotFound: a log-in must not tell them apart.
+func (s *Store) Login(ctx context.Context, email string) (tenant plant.ID, u *User, err error) {
+	none := fault.New(fault.NotFound, "there is no such log-in")
+	err = s.db.InShared(ctx, func(ctx context.Context, tx pgx.Tx) error {
+		err := tx.QueryRow(ctx, `SELECT l.tenant_id FROM logins l JOIN tenants t ON t.id = l.tenant_id
+			WHERE l.email = $1 AND t.state = 'active'`, strings.ToLower(strings.TrimSpace(email))).Scan(&tenant)
+		if errors.Is(err, pgx.ErrNoRows) {
+			return none
+		}
+		return err
+	})
+	if err != nil {
+		return plant.ID{}, nil, err
+	}
+	err = s.read(ctx, tenant, func(ctx context.Context, tx pgx.Tx) error {
+		r := userResource()
+		u = new(User)
+		err := tx.QueryRow(ctx, r.selectSQL()+" WHERE email = $1 AND active", strings.ToLower(strings.TrimSpace(email))).Scan(r.targets(u)...)
+		if errors.Is(err, pgx.ErrNoRows) {
+			return none
+		}
+		return err
+	})
+	return tenant, u, err
+}
+
+// LoggedIn notes when a user last logged in; it is no change of the user.
+func (s *Store) LoggedIn(ctx context.Context, who Actor, id plant.ID) error {
+	return s.write(ctx, who, func(ctx context.Context, w *writing) error {
+		if _, err := w.tx.Exec(ctx, "UPDATE users SET last_login_at = $2 WHERE id = $1", id, w.now); err != nil {
+			return fmt.Errorf("noting log-in: %w", err)
+		}
+		return w.audit(ctx, "UserLoggedIn", "user/"+id.String(), map[string]any{})
+	})
+}
