@@ -1,0 +1,101 @@
+// Package admin is the port for those who operate a process: metrics, health,
+// profiles. It must not be reachable from outside the installation.
+package admin
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/pprof"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+)
+
+// Check reports whether a part of the process can do its work now.
+type Check func(ctx context.Context) error
+
+// Server is the port.
+type Server struct {
+	addr string
+	http *http.Server
+	l    net.Listener
+
+	mu     sync.Mutex // guards checks
+	checks map[string]Check
+}
+
+// New makes the port; nothing is opened.
+func New(addr string, reg prometheus.Gatherer, version string, logger *slog.Logger) *Server {
+	s := &Server{addr: addr, checks: map[string]Check{}}
+	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", promhttp.HandlerFor(reg, promhttp.HandlerOpts{}))
+	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
+	mux.HandleFunc("GET /readyz", s.ready)
+	mux.HandleFunc("GET /version", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, version) })
+	mux.HandleFunc("/debug/pprof/", pprof.Index)
+	mux.HandleFunc("/debug/pprof/cmdline", pprof.Cmdline)
+	mux.HandleFunc("/debug/pprof/profile", pprof.Profile)
+	mux.HandleFunc("/debug/pprof/symbol", pprof.Symbol)
+	mux.HandleFunc("/debug/pprof/trace", pprof.Trace)
+	s.http = &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second, ErrorLog: slog.NewLogLogger(logger.Handler(), slog.LevelDebug)}
+	return s
+}
+
+// AddCheck enters a check for /readyz.
+func (s *Server) AddCheck(name string, c Check) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.checks[name] = c
+}
+
+// checkTimeout bounds one look at /readyz.
+const checkTimeout = 3 * time.Second
+
+func (s *Server) ready(w http.ResponseWriter, r *http.Request) {
+	ctx, cancel := context.WithTimeout(r.Context(), checkTimeout)
+	defer cancel()
+	s.mu.Lock()
+	checks := make(map[string]Check, len(s.checks))
+	for n, c := range s.checks {
+		checks[n] = c
+	}
+	s.mu.Unlock()
+	status, out := http.StatusOK, map[string]string{}
+	for name, c := range checks {
+		out[name] = "ok"
+		if err := c(ctx); err != nil {
+			status, out[name] = http.StatusServiceUnavailable, err.Error()
+		}
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(out) // fails only when the client is gone
+}
+
+// Start listens and serves in the background.
+func (s *Server) Start(ctx context.Context, failed func(error)) error {
+	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", s.addr)
+	if err != nil {
+		return fmt.Errorf("listening for admin: %w", err)
+	}
+	s.l = l
+	go func() {
+		if err := s.http.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+			failed(fmt.Errorf("serving admin: %w", err))
+		}
+	}()
+	return nil
+}
+
+// Addr is where the port listens.
+func (s *Server) Addr() string { return s.l.Addr().String() }
+
+// Stop ends serving.
+func (s *Server) Stop(ctx context.Context) error { return s.http.Shutdown(ctx) }

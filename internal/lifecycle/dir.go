@@ -1,0 +1,113 @@
+package lifecycle
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+	"syscall"
+	"time"
+)
+
+// LockDir takes a data directory for this process, making it when it is
+// missing. The lock dies with the process, however that ends.
+func LockDir(dir string) (release func(), err error) {
+	if err := os.MkdirAll(dir, 0o711); err != nil {
+		return nil, fmt.Errorf("making data directory: %w", err)
+	}
+	f, err := os.OpenFile(filepath.Join(dir, "foodflow.lock"), os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("opening lock: %w", err)
+	}
+	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		owner, _ := io.ReadAll(io.LimitReader(f, 200)) // what it says is a courtesy
+		f.Close()
+		return nil, fmt.Errorf("the data directory %s is in use by another foodflow (%s); stop that one or choose another --data-dir", dir, owner)
+	}
+	note := fmt.Sprintf("process %d since %s", os.Getpid(), time.Now().UTC().Format(time.RFC3339))
+	if err := errors.Join(f.Truncate(0), writeAt(f, note)); err != nil {
+		f.Close()
+		return nil, fmt.Errorf("writing lock: %w", err)
+	}
+	return func() { f.Close() }, nil
+}
+
+func writeAt(f *os.File, s string) error {
+	_, err := f.WriteAt([]byte(s), 0)
+	return err
+}
+
+// Ports gives each name an address: the one asked for, with port 0 the one of
+// the last start of dir, or a free one the first time. Clients of the last
+// start find what they know.
+func Ports(dir string, asked map[string]string) (map[string]string, error) {
+	path := filepath.Join(dir, "ports.json")
+	old := map[string]int{}
+	if b, err := os.ReadFile(path); err == nil {
+		if err := json.Unmarshal(b, &old); err != nil {
+			return nil, fmt.Errorf("reading %s: %w", path, err)
+		}
+	}
+	out := map[string]string{}
+	for name, addr := range asked {
+		host, p, err := net.SplitHostPort(addr)
+		if err != nil {
+			return nil, fmt.Errorf("address of %s: %w", name, err)
+		}
+		port, err := strconv.Atoi(p)
+		if err != nil {
+			return nil, fmt.Errorf("address of %s: port %q is not a number", name, p)
+		}
+		if port == 0 {
+			if port, err = freePort(host, old[name]); err != nil {
+				return nil, fmt.Errorf("finding a port for %s: %w", name, err)
+			}
+			old[name] = port
+		}
+		out[name] = net.JoinHostPort(host, strconv.Itoa(port))
+	}
+	return out, WriteFile(path, old)
+}
+
+// freePort gives want if it is free, otherwise any free port.
+func freePort(host string, want int) (int, error) {
+	l, err := net.Listen("tcp", net.JoinHostPort(host, strconv.Itoa(want))) //nolint:noctx // loopback, at once
+	if err != nil && want != 0 {
+		l, err = net.Listen("tcp", net.JoinHostPort(host, "0")) //nolint:noctx // likewise
+	}
+	if err != nil {
+		return 0, err
+	}
+	defer l.Close()
+	a, ok := l.Addr().(*net.TCPAddr)
+	if !ok {
+		return 0, fmt.Errorf("%v is no TCP address", l.Addr())
+	}
+	return a.Port, nil
+}
+
+// WriteFile writes v as JSON so that a reader sees the old file or the whole new
+// one.
+func WriteFile(path string, v any) error {
+	b, err := json.MarshalIndent(v, "", "  ")
+	if err != nil {
+		return fmt.Errorf("encoding %s: %w", path, err)
+	}
+	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+"-*")
+	if err != nil {
+		return fmt.Errorf("writing %s: %w", path, err)
+	}
+	defer os.Remove(f.Name())
+	_, err = f.Write(append(b, '\n'))
+	if err = errors.Join(err, f.Close()); err == nil {
+		err = os.Rename(f.Name(), path)
+	}
+	if err != nil {
+		return fmt.Errorf("writing %s: %w", path, err)
+	}
+	return nil
+}

@@ -1,0 +1,147 @@
+// Package embedded runs the machine's own Postgres on a private data directory:
+// one server for one machine, started and stopped with foodflow.
+//
+// Postgres refuses to run as root; then it runs as the system's user postgres,
+// who owns the directory. Its data survive kill -9 and power loss as Postgres
+// promises; there is no replication.
+package embedded
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"os/exec"
+	"os/user"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"syscall"
+
+	"github.com/foodflow/foodflow/internal/lifecycle"
+)
+
+// Config places the server.
+type Config struct {
+	Dir      string
+	Addr     string // host:port, the port chosen
+	Password string // of user postgres
+}
+
+// ErrMissing says that the machine has no Postgres.
+var ErrMissing = errors.New("no Postgres server on this machine: install Debian's package postgresql, or name a server with --postgres-url")
+
+// Binaries finds the folder of initdb and postgres, the newest version first.
+func Binaries() (string, error) {
+	dirs, err := filepath.Glob("/usr/lib/postgresql/*/bin")
+	if err != nil {
+		return "", fmt.Errorf("looking for postgres: %w", err)
+	}
+	slices.Reverse(dirs)
+	if p, err := exec.LookPath("postgres"); err == nil {
+		dirs = append(dirs, filepath.Dir(p))
+	}
+	for _, d := range dirs {
+		if _, err := os.Stat(filepath.Join(d, "initdb")); err == nil {
+			return d, nil
+		}
+	}
+	return "", ErrMissing
+}
+
+// account gives whom the server runs as; nil is the own user.
+func account() (*syscall.Credential, error) {
+	if os.Geteuid() != 0 {
+		return nil, nil
+	}
+	u, err := user.Lookup("postgres")
+	if err != nil {
+		return nil, fmt.Errorf("postgres can't run as root and there is no user postgres: %w", err)
+	}
+	uid, err := strconv.ParseUint(u.Uid, 10, 32)
+	if err != nil {
+		return nil, fmt.Errorf("reading uid of postgres: %w", err)
+	}
+	gid, err := strconv.ParseUint(u.Gid, 10, 32)
+	if err != nil {
+		return nil, fmt.Errorf("reading gid of postgres: %w", err)
+	}
+	return &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}, nil
+}
+
+// New prepares the data directory, making the cluster the first time, and gives
+// the server as a process to start, with the URL it is reached by.
+func New(ctx context.Context, cfg Config, log io.Writer, logger *slog.Logger) (*lifecycle.Process, string, error) {
+	bin, err := Binaries()
+	if err != nil {
+		return nil, "", err
+	}
+	who, err := account()
+	if err != nil {
+		return nil, "", err
+	}
+	data := filepath.Join(cfg.Dir, "data")
+	if err := prepare(ctx, bin, cfg, data, who); err != nil {
+		return nil, "", err
+	}
+	host, port, err := net.SplitHostPort(cfg.Addr)
+	if err != nil {
+		return nil, "", fmt.Errorf("address of postgres: %w", err)
+	}
+	p := &lifecycle.Process{
+		Name: "postgres", Path: filepath.Join(bin, "postgres"), User: who, Log: log, Logger: logger, Dir: data,
+		Args: []string{
+			"-D", data, "-p", port, "-c", "listen_addresses=" + host, "-c", "unix_socket_directories=",
+			"-c", "max_connections=200", "-c", "shared_buffers=64MB", "-c", "logging_collector=off", "-c", "log_min_messages=warning",
+		},
+		// Fast shutdown: clients are disconnected, nothing is lost.
+		StopSignal: syscall.SIGINT,
+		Probe: func(ctx context.Context) error {
+			return exec.CommandContext(ctx, filepath.Join(bin, "pg_isready"), "-q", "-h", host, "-p", port).Run()
+		},
+	}
+	return p, fmt.Sprintf("postgres://postgres:%s@%s/postgres?sslmode=disable", cfg.Password, cfg.Addr), nil
+}
+
+// prepare makes the cluster when there is none. A half-made one is made anew.
+func prepare(ctx context.Context, bin string, cfg Config, data string, who *syscall.Credential) error {
+	if _, err := os.Stat(filepath.Join(data, "PG_VERSION")); err == nil {
+		return nil
+	}
+	if err := os.MkdirAll(cfg.Dir, 0o711); err != nil {
+		return fmt.Errorf("making postgres directory: %w", err)
+	}
+	tmp := data + ".new"
+	if err := errors.Join(os.RemoveAll(tmp), os.Mkdir(tmp, 0o700)); err != nil {
+		return fmt.Errorf("making postgres data directory: %w", err)
+	}
+	if who != nil {
+		if err := os.Chown(tmp, int(who.Uid), int(who.Gid)); err != nil {
+			return fmt.Errorf("giving postgres its directory: %w", err)
+		}
+	}
+	r, w, err := os.Pipe()
+	if err != nil {
+		return fmt.Errorf("making pipe: %w", err)
+	}
+	defer r.Close()
+	if _, err := w.WriteString(cfg.Password + "\n"); err != nil {
+		return fmt.Errorf("passing password: %w", err)
+	}
+	w.Close()
+	cmd := exec.CommandContext(ctx, filepath.Join(bin, "initdb"), "-D", tmp, "-U", "postgres", "-E", "UTF8", "--locale=C.UTF-8", "-A", "scram-sha-256", "--pwfile=/dev/fd/3")
+	cmd.ExtraFiles = []*os.File{r}
+	cmd.Dir = tmp
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: who}
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("making the postgres cluster: %w: %s", err, bytes.TrimSpace(out))
+	}
+	if err := os.Rename(tmp, data); err != nil {
+		return fmt.Errorf("naming the postgres cluster: %w", err)
+	}
+	return nil
+}
