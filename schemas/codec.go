@@ -5,8 +5,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"sync"
-	"time"
 
 	"github.com/twmb/avro"
 )
@@ -33,24 +31,14 @@ type Registry interface {
 // frameSize is the length of the Confluent prefix.
 const frameSize = 5
 
-// maxResolved bounds the foreign writer schemas a codec remembers, so that
-// hostile ids can't fill memory.
-const maxResolved = 256
-
-// forgetUnknown is how long an id the registry didn't know is not asked for
-// again.
-const forgetUnknown = 30 * time.Second
-
 // Codec encodes under this program's newest schemas and decodes whatever the
 // registry knows. It is safe for concurrent use.
 type Codec struct {
-	registry Registry
-	kinds    map[Name]*kind
-	// readingID is kinds[Reading].id, kept apart because each reading needs it.
-	readingID int
-
-	mu       sync.RWMutex // guards resolved
-	resolved map[resolvedKey]resolution
+	kinds map[Name]*kind
+	// reading and event are kinds[Reading] and kinds[LineEvent], kept apart from
+	// the map because every record needs them.
+	reading, event kind
+	foreign        *resolver
 }
 
 // kind is the newest schema of a kind of record.
@@ -60,22 +48,9 @@ type kind struct {
 	schema *avro.Schema
 }
 
-type resolvedKey struct {
-	name Name
-	id   int
-}
-
-// resolution is a reader of one foreign writer schema, or the reason why there
-// is none, until when.
-type resolution struct {
-	schema *avro.Schema
-	err    error
-	until  time.Time
-}
-
 // NewCodec enters the newest schemas in the registry and learns their ids.
 func NewCodec(ctx context.Context, reg Registry) (*Codec, error) {
-	c := &Codec{registry: reg, kinds: map[Name]*kind{}, resolved: map[resolvedKey]resolution{}}
+	c := &Codec{kinds: map[Name]*kind{}, foreign: newResolver(reg)}
 	for _, n := range Names() {
 		text, s, err := latest(n)
 		if err != nil {
@@ -85,11 +60,14 @@ func NewCodec(ctx context.Context, reg Registry) (*Codec, error) {
 		if err != nil {
 			return nil, fmt.Errorf("registering schema of %s: %w", n, err)
 		}
+		if id < 0 || id > maxID {
+			return nil, fmt.Errorf("registering schema of %s: id %d does not fit a frame", n, id)
+		}
 		k := &kind{id: id, schema: s}
 		binary.BigEndian.PutUint32(k.prefix[1:], uint32(id))
 		c.kinds[n] = k
 	}
-	c.readingID = c.kinds[Reading].id
+	c.reading, c.event = *c.kinds[Reading], *c.kinds[LineEvent]
 	return c, nil
 }
 
@@ -150,41 +128,5 @@ func (c *Codec) reader(n Name, id int) (*avro.Schema, error) {
 	if id == k.id {
 		return k.schema, nil
 	}
-	key := resolvedKey{n, id}
-	c.mu.RLock()
-	r, ok := c.resolved[key]
-	c.mu.RUnlock()
-	if ok && (r.err == nil || time.Now().Before(r.until)) {
-		return r.schema, r.err
-	}
-	r.schema, r.err = c.resolve(k.schema, id)
-	if errors.Is(r.err, ErrRegistry) {
-		return nil, r.err
-	}
-	r.until = time.Now().Add(forgetUnknown)
-	c.mu.Lock()
-	if len(c.resolved) >= maxResolved {
-		clear(c.resolved)
-	}
-	c.resolved[key] = r
-	c.mu.Unlock()
-	return r.schema, r.err
-}
-
-func (c *Codec) resolve(reader *avro.Schema, id int) (*avro.Schema, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
-	defer cancel()
-	text, err := c.registry.Schema(ctx, id)
-	if err != nil {
-		return nil, fmt.Errorf("looking up schema %d: %w", id, err)
-	}
-	writer, err := avro.Parse(text)
-	if err != nil {
-		return nil, fmt.Errorf("%w: schema %d: %w", ErrUnknownSchema, id, err)
-	}
-	s, err := avro.Resolve(writer, reader)
-	if err != nil {
-		return nil, fmt.Errorf("%w: schema %d is of another kind: %w", ErrUnknownSchema, id, err)
-	}
-	return s, nil
+	return c.foreign.reader(n, id, k.schema)
 }
