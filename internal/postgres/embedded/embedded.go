@@ -9,6 +9,7 @@ package embedded
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -84,6 +85,9 @@ func New(ctx context.Context, cfg Config, log io.Writer, logger *slog.Logger) (*
 	if err != nil {
 		return nil, "", err
 	}
+	if cfg.Dir, err = reachable(cfg.Dir, who); err != nil {
+		return nil, "", err
+	}
 	data := filepath.Join(cfg.Dir, "data")
 	if err := prepare(ctx, bin, cfg, data, who); err != nil {
 		return nil, "", err
@@ -107,6 +111,28 @@ func New(ctx context.Context, cfg Config, log io.Writer, logger *slog.Logger) (*
 	return p, fmt.Sprintf("postgres://postgres:%s@%s/postgres?sslmode=disable", cfg.Password, cfg.Addr), nil
 }
 
+// reachable gives dir, or a folder under /var/lib when the server's user can't
+// reach dir because a folder above it is closed to others, as /root is.
+func reachable(dir string, who *syscall.Credential) (string, error) {
+	dir, err := filepath.Abs(dir)
+	if err != nil || who == nil {
+		return dir, err
+	}
+	for d := filepath.Dir(filepath.Dir(dir)); ; d = filepath.Dir(d) {
+		st, err := os.Stat(d)
+		if err != nil {
+			return "", fmt.Errorf("looking at %s: %w", d, err)
+		}
+		if st.Mode().Perm()&0o001 == 0 {
+			sum := sha256.Sum256([]byte(dir))
+			return fmt.Sprintf("/var/lib/foodflow/%x", sum[:6]), nil
+		}
+		if d == filepath.Dir(d) {
+			return dir, nil
+		}
+	}
+}
+
 // prepare makes the cluster when there is none. A half-made one is made anew.
 func prepare(ctx context.Context, bin string, cfg Config, data string, who *syscall.Credential) error {
 	if _, err := os.Stat(filepath.Join(data, "PG_VERSION")); err == nil {
@@ -124,17 +150,17 @@ func prepare(ctx context.Context, bin string, cfg Config, data string, who *sysc
 			return fmt.Errorf("giving postgres its directory: %w", err)
 		}
 	}
-	r, w, err := os.Pipe()
-	if err != nil {
-		return fmt.Errorf("making pipe: %w", err)
-	}
-	defer r.Close()
-	if _, err := w.WriteString(cfg.Password + "\n"); err != nil {
+	pw := filepath.Join(cfg.Dir, "password.new")
+	if err := os.WriteFile(pw, []byte(cfg.Password+"\n"), 0o600); err != nil {
 		return fmt.Errorf("passing password: %w", err)
 	}
-	w.Close()
-	cmd := exec.CommandContext(ctx, filepath.Join(bin, "initdb"), "-D", tmp, "-U", "postgres", "-E", "UTF8", "--locale=C.UTF-8", "-A", "scram-sha-256", "--pwfile=/dev/fd/3")
-	cmd.ExtraFiles = []*os.File{r}
+	defer os.Remove(pw)
+	if who != nil {
+		if err := os.Chown(pw, int(who.Uid), int(who.Gid)); err != nil {
+			return fmt.Errorf("passing password: %w", err)
+		}
+	}
+	cmd := exec.CommandContext(ctx, filepath.Join(bin, "initdb"), "-D", tmp, "-U", "postgres", "-E", "UTF8", "--locale=C.UTF-8", "-A", "scram-sha-256", "--pwfile="+pw)
 	cmd.Dir = tmp
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: who}
 	if out, err := cmd.CombinedOutput(); err != nil {

@@ -1,0 +1,115 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+
+	"github.com/foodflow/foodflow/clickhouse"
+	"github.com/foodflow/foodflow/internal/admin"
+	"github.com/foodflow/foodflow/internal/broker"
+	"github.com/foodflow/foodflow/internal/directory"
+	"github.com/foodflow/foodflow/internal/lifecycle"
+	"github.com/foodflow/foodflow/schemas"
+	"github.com/foodflow/foodflow/schemas/registry"
+)
+
+// kafkaFlags say how to reach Kafka.
+type kafkaFlags struct {
+	Brokers    []string `help:"Seed brokers, host:port." placeholder:"ADDR"`
+	Partitions int32    `help:"Partitions that lines are spread over, when topics are made." default:"8"`
+	TLS        bool     `help:"Use TLS." name:"tls"`
+	Mechanism  string   `help:"SASL mechanism." enum:",PLAIN,SCRAM-SHA-256,SCRAM-SHA-512" default:""`
+	User       string   `help:"SASL user."`
+	Password   string   `help:"SASL password."`
+}
+
+func (f kafkaFlags) config() broker.Config {
+	c := broker.DefaultConfig()
+	c.Brokers, c.Partitions, c.TLS, c.Mechanism, c.User, c.Password = f.Brokers, f.Partitions, f.TLS, f.Mechanism, f.User, f.Password
+	return c
+}
+
+// registryFlags say how to reach the schema registry.
+type registryFlags struct {
+	URL string `help:"Schema registry." name:"url" placeholder:"URL"`
+}
+
+// clickhouseFlags say how to reach ClickHouse.
+type clickhouseFlags struct {
+	URL      string `help:"HTTP interface of ClickHouse." name:"url" placeholder:"URL"`
+	Database string `help:"Database of the tables." default:"foodflow"`
+	User     string `default:"default"`
+	Password string
+}
+
+func (f clickhouseFlags) config() clickhouse.Config {
+	c := clickhouse.DefaultConfig()
+	c.URL, c.Database, c.User, c.Password = f.URL, f.Database, f.User, f.Password
+	return c
+}
+
+// role is what every long-running role has: metrics, the admin port, a group.
+type role struct {
+	name   string
+	group  *lifecycle.Group
+	reg    *prometheus.Registry
+	admin  *admin.Server
+	logger *slog.Logger
+}
+
+func newRole(e *env, name, adminAddr string) *role {
+	reg := prometheus.NewRegistry()
+	reg.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	logger := e.logger.With("role", name)
+	return &role{
+		name: name, reg: reg, logger: logger, group: lifecycle.NewGroup(logger, stopLimit),
+		admin: admin.New(adminAddr, reg, version, logger),
+	}
+}
+
+// codec opens the codec on the registry, whose answers are cached in dir.
+func (r *role) codec(ctx context.Context, f registryFlags, dir string) (*schemas.Codec, error) {
+	cfg := registry.DefaultConfig()
+	cfg.URL = f.URL
+	if dir != "" {
+		cfg.CachePath = filepath.Join(dir, "schemas-"+r.name+".json")
+	}
+	client, err := registry.New(cfg, r.logger, r.reg)
+	if err != nil {
+		return nil, fmt.Errorf("opening registry client: %w", err)
+	}
+	return schemas.NewCodec(ctx, client)
+}
+
+// follow starts a reader of the directory and waits until it is whole.
+func (r *role) follow(ctx context.Context, kafka broker.Config, codec *schemas.Codec) (*directory.Store, error) {
+	store := directory.NewStore()
+	tail := broker.NewTail(kafka, broker.TopicDirectory, directory.Applier(store, codec, r.logger, r.reg))
+	err := r.group.Start(ctx, "directory", func(ctx context.Context) error { return tail.Start(ctx, r.group.Fail) }, tail.Stop)
+	if err != nil {
+		return nil, err
+	}
+	select {
+	case <-tail.Ready():
+		return store, nil
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+}
+
+// serve opens the admin port, says that the role is ready, and waits for the
+// end.
+func (r *role) serve(ctx context.Context) error {
+	err := r.group.Start(ctx, "admin", func(ctx context.Context) error { return r.admin.Start(ctx, r.group.Fail) }, r.admin.Stop)
+	if err != nil {
+		return err
+	}
+	lifecycle.Ready()
+	r.logger.Info("ready", "admin", r.admin.Addr())
+	return r.group.Wait(ctx)
+}

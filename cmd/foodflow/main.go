@@ -1,0 +1,85 @@
+// Command foodflow is every role of FoodFlow: foodflow up runs them all on one
+// machine with embedded engines, each other command runs one of them against
+// given addresses. foodflow --help lists them.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+
+	"github.com/alecthomas/kong"
+
+	"github.com/foodflow/foodflow/internal/fault"
+	"github.com/foodflow/foodflow/internal/lifecycle"
+)
+
+// version is set by the linker.
+var version = "dev"
+
+// cli is the command line. Every flag can also be given as an environment
+// variable FOODFLOW_<FLAG>, or in a YAML file named by --config.
+type cli struct {
+	Log struct {
+		Level  string `help:"debug, info, warn or error." enum:"debug,info,warn,error" default:"info"`
+		Format string `help:"text or json." enum:"text,json" default:"text"`
+	} `embed:"" prefix:"log-"`
+
+	Up               upCmd               `cmd:"" help:"Run everything on this machine with embedded engines."`
+	Ingest           ingestCmd           `cmd:"" help:"Accept readings and line events over HTTP and MQTT."`
+	Processors       processorsCmd       `cmd:"" help:"Score, count and store what is on Kafka."`
+	Migrate          migrateCmd          `cmd:"" help:"Make or update topics and tables."`
+	KafkaEngine      kafkaEngineCmd      `cmd:"" help:"Run the embedded Kafka." hidden:""`
+	ClickhouseEngine clickhouseEngineCmd `cmd:"" help:"Run the embedded ClickHouse." hidden:""`
+	Version          versionCmd          `cmd:"" help:"Print the version."`
+}
+
+// env is what commands get.
+type env struct {
+	ctx    context.Context
+	logger *slog.Logger
+	out    io.Writer
+}
+
+func main() {
+	if err := fault.ArmFromEnvironment(); err != nil {
+		fmt.Fprintln(os.Stderr, "foodflow:", err)
+		os.Exit(2)
+	}
+	var c cli
+	parser := kong.Must(&c, kong.Name("foodflow"), kong.Description("Stream processing for food manufacturing."),
+		kong.UsageOnError(), kong.DefaultEnvars("FOODFLOW"), kong.ConfigureHelp(kong.HelpOptions{Compact: true}))
+	args, err := parser.Parse(os.Args[1:])
+	parser.FatalIfErrorf(err)
+	ctx, cancel := lifecycle.Signals(context.Background())
+	defer cancel()
+	e := &env{ctx: ctx, logger: newLogger(c.Log.Level, c.Log.Format), out: os.Stdout}
+	slog.SetDefault(e.logger)
+	if err := args.Run(e); err != nil && !errors.Is(err, context.Canceled) {
+		e.logger.Error("foodflow ends", "error", err)
+		os.Exit(1)
+	}
+}
+
+func newLogger(level, format string) *slog.Logger {
+	var l slog.Level
+	if err := l.UnmarshalText([]byte(level)); err != nil {
+		l = slog.LevelInfo // the flag's enum leaves nothing else
+	}
+	opts := &slog.HandlerOptions{Level: l}
+	if format == "json" {
+		return slog.New(slog.NewJSONHandler(os.Stderr, opts))
+	}
+	return slog.New(slog.NewTextHandler(os.Stderr, opts))
+}
+
+type versionCmd struct{}
+
+// Run prints the version.
+func (versionCmd) Run(e *env) error {
+	_, err := fmt.Fprintln(e.out, version)
+	return err
+}

@@ -1,0 +1,200 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/foodflow/foodflow/clickhouse"
+	"github.com/foodflow/foodflow/clickhouse/ddl"
+	"github.com/foodflow/foodflow/clickhouse/sink"
+	"github.com/foodflow/foodflow/ingest"
+	"github.com/foodflow/foodflow/ingest/httpin"
+	"github.com/foodflow/foodflow/ingest/kafkaout"
+	"github.com/foodflow/foodflow/internal/broker"
+	"github.com/foodflow/foodflow/internal/stream"
+	"github.com/foodflow/foodflow/processors/run"
+	"github.com/foodflow/foodflow/processors/snapshot"
+)
+
+// stopLimit bounds the end of one component.
+const stopLimit = 40 * time.Second
+
+type ingestCmd struct {
+	HTTPAddr  string        `help:"Listen for HTTP." name:"http-addr" default:"127.0.0.1:8081"`
+	AdminAddr string        `help:"Listen for operators." default:"127.0.0.1:9081"`
+	CacheDir  string        `help:"Folder for what the registry said." placeholder:"DIR"`
+	Kafka     kafkaFlags    `embed:"" prefix:"kafka-"`
+	Registry  registryFlags `embed:"" prefix:"registry-"`
+}
+
+// Run serves until told to stop.
+func (c *ingestCmd) Run(e *env) error {
+	r := newRole(e, "ingest", c.AdminAddr)
+	kafka := c.Kafka.config()
+	codec, err := r.codec(e.ctx, c.Registry, c.CacheDir)
+	if err != nil {
+		return err
+	}
+	store, err := r.follow(e.ctx, kafka, codec)
+	if err != nil {
+		return err
+	}
+	out, err := kafkaout.New(kafka, kafkaout.DefaultConfig())
+	if err != nil {
+		return err
+	}
+	svc, err := ingest.NewService(store, codec, out, ingest.DefaultLimits(), r.reg)
+	if err != nil {
+		return err
+	}
+	cfg := httpin.DefaultConfig()
+	cfg.Addr = c.HTTPAddr
+	door := httpin.New(cfg, svc, r.logger)
+	nothing := func(context.Context) error { return nil }
+	if err := r.group.Start(e.ctx, "kafka producer", nothing, out.Close); err != nil {
+		return err
+	}
+	if err := r.group.Start(e.ctx, "http", func(ctx context.Context) error { return door.Start(ctx, r.group.Fail) }, door.Stop); err != nil {
+		return err
+	}
+	r.admin.AddCheck("kafka", out.Ready)
+	return r.serve(e.ctx)
+}
+
+type processorsCmd struct {
+	AdminAddr  string          `help:"Listen for operators." default:"127.0.0.1:9082"`
+	CacheDir   string          `help:"Folder for what the registry said." placeholder:"DIR"`
+	Group      string          `help:"Consumer group." default:"foodflow-processors"`
+	Generation uint64          `help:"Raise it to process everything on Kafka again, from empty state." default:"0"`
+	Kafka      kafkaFlags      `embed:"" prefix:"kafka-"`
+	Registry   registryFlags   `embed:"" prefix:"registry-"`
+	Clickhouse clickhouseFlags `embed:"" prefix:"clickhouse-"`
+}
+
+// Run processes until told to stop.
+func (c *processorsCmd) Run(e *env) error {
+	r := newRole(e, "processors", c.AdminAddr)
+	kafka := c.Kafka.config()
+	open := func(o ...kgo.Opt) (*kgo.Client, error) { return broker.Client(kafka, o...) }
+	ch, err := clickhouse.NewClient(c.Clickhouse.config())
+	if err != nil {
+		return err
+	}
+	if err := checkTables(e.ctx, ch); err != nil {
+		return err
+	}
+	codec, err := r.codec(e.ctx, c.Registry, c.CacheDir)
+	if err != nil {
+		return err
+	}
+	store, err := r.follow(e.ctx, kafka, codec)
+	if err != nil {
+		return err
+	}
+	snaps, err := snapshot.New(broker.TopicProcessorState, open, r.logger)
+	if err != nil {
+		return err
+	}
+	defer snaps.Close()
+	pub, err := open()
+	if err != nil {
+		return err
+	}
+	defer pub.Close()
+	deps := run.Deps{Codec: codec, Directory: store, Sink: sink.New(ch, r.reg), Publisher: broker.NewProducer(pub), Metrics: run.NewMetrics(r.reg)}
+	cfg := stream.DefaultConfig()
+	cfg.Group, cfg.Inputs, cfg.Generation = c.Group, run.Inputs(), c.Generation
+	job, err := stream.New(cfg, stream.Deps{
+		Client: open, Snapshots: snaps, Logger: r.logger, Registry: r.reg,
+		Tasks: func(s stream.Slot) (stream.Task, error) { return run.NewTask(deps, s), nil },
+	})
+	if err != nil {
+		return err
+	}
+	r.admin.AddCheck("kafka", pub.Ping)
+	r.admin.AddCheck("clickhouse", func(ctx context.Context) error {
+		_, err := ch.Exec(ctx, "SELECT 1", nil)
+		return err
+	})
+	if err := r.start(e.ctx, "job", job.Run); err != nil {
+		return err
+	}
+	return r.serve(e.ctx)
+}
+
+// start adds a component that is one function running until its context ends.
+func (r *role) start(ctx context.Context, name string, run func(context.Context) error) error {
+	own, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	done := make(chan error, 1)
+	return r.group.Start(ctx, name, func(context.Context) error {
+		go func() {
+			err := run(own)
+			if own.Err() == nil {
+				r.group.Fail(fmt.Errorf("%s ended: %w", name, err))
+			}
+			done <- err
+		}()
+		return nil
+	}, func(ctx context.Context) error {
+		cancel()
+		select {
+		case err := <-done:
+			return err
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	})
+}
+
+// checkTables refuses to run on tables that exactly-once can't rest on. While
+// ClickHouse is away it waits: the readings are safe on Kafka.
+func checkTables(ctx context.Context, ch *clickhouse.Client) error {
+	for {
+		err := ddl.Check(ctx, ch)
+		if err == nil || !clickhouse.IsTransient(err) || isDatabaseFault(err) {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(time.Second):
+		}
+	}
+}
+
+// isDatabaseFault says whether ClickHouse answered, so that waiting won't help.
+func isDatabaseFault(err error) bool {
+	var ex *clickhouse.Exception
+	return errors.As(err, &ex)
+}
+
+type migrateCmd struct {
+	Kafka      kafkaFlags      `embed:"" prefix:"kafka-"`
+	Clickhouse clickhouseFlags `embed:"" prefix:"clickhouse-"`
+}
+
+// Run makes what is missing and ends.
+func (c *migrateCmd) Run(e *env) error {
+	kafka := c.Kafka.config()
+	cl, err := broker.Client(kafka)
+	if err != nil {
+		return err
+	}
+	defer cl.Close()
+	if err := broker.EnsureTopics(e.ctx, cl, kafka.Partitions); err != nil {
+		return err
+	}
+	ch, err := clickhouse.NewClient(c.Clickhouse.config())
+	if err != nil {
+		return err
+	}
+	if err := ddl.Apply(e.ctx, ch, ddl.DefaultOptions()); err != nil {
+		return err
+	}
+	e.logger.Info("topics and tables are up to date")
+	return nil
+}

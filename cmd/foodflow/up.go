@@ -1,0 +1,195 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"time"
+
+	"github.com/foodflow/foodflow/clickhouse/embedded"
+	"github.com/foodflow/foodflow/internal/broker"
+	"github.com/foodflow/foodflow/internal/lifecycle"
+	postgresembedded "github.com/foodflow/foodflow/internal/postgres/embedded"
+	"github.com/foodflow/foodflow/schemas"
+	registryembedded "github.com/foodflow/foodflow/schemas/registry/embedded"
+)
+
+type upCmd struct {
+	DataDir        string   `help:"Where everything is kept." default:"data" type:"path"`
+	CacheDir       string   `help:"Where engines are installed." type:"path" placeholder:"DIR"`
+	ReadyFile      string   `help:"Write addresses and the demo login here once everything answers." type:"path" placeholder:"FILE"`
+	NoSimulator    bool     `help:"Keep the demo plant without traffic."`
+	APIAddr        string   `help:"API." name:"api-addr" default:"127.0.0.1:8080"`
+	IngestAddr     string   `help:"HTTP ingest." default:"127.0.0.1:8081"`
+	MQTTAddr       string   `help:"MQTT ingest." name:"mqtt-addr" default:"127.0.0.1:1883"`
+	KafkaAddr      string   `help:"Embedded Kafka." default:"127.0.0.1:9092"`
+	RegistryAddr   string   `help:"Embedded schema registry." default:"127.0.0.1:8085"`
+	ClickhouseAddr string   `help:"Embedded ClickHouse." default:"127.0.0.1:8123"`
+	PostgresAddr   string   `help:"Embedded Postgres." default:"127.0.0.1:5433"`
+	AdminAddr      string   `help:"Metrics and health of all roles." default:"127.0.0.1:9090"`
+	KafkaBrokers   []string `help:"Use this Kafka in place of the embedded one." placeholder:"ADDR"`
+	RegistryURL    string   `help:"Use this schema registry." name:"registry-url" placeholder:"URL"`
+	ClickhouseURL  string   `help:"Use this ClickHouse." name:"clickhouse-url" placeholder:"URL"`
+	PostgresURL    string   `help:"Use this Postgres." name:"postgres-url" placeholder:"URL"`
+	Partitions     int32    `help:"Partitions of the embedded Kafka." default:"4"`
+}
+
+// plant is a running foodflow up.
+type upRun struct {
+	*upCmd
+	e     *env
+	r     *role
+	addrs map[string]string
+	self  string
+	log   io.Writer
+	demo  demoLogin
+
+	kafka, registry, clickhouse, postgres string // as clients use them
+}
+
+// Run starts everything, waits, and drains.
+func (c *upCmd) Run(e *env) error {
+	release, err := lifecycle.LockDir(c.DataDir)
+	if err != nil {
+		return err
+	}
+	defer release()
+	u := &upRun{upCmd: c, e: e, r: newRole(e, "up", c.AdminAddr)}
+	if err := u.prepare(); err != nil {
+		return err
+	}
+	defer closeLog(u.log)
+	for _, step := range []func(context.Context) error{u.startKafka, u.startRegistry, u.startClickhouse, u.startPostgres, u.migrate, u.seed, u.startRoles, u.announce} {
+		if err := step(e.ctx); err != nil {
+			_ = u.r.group.Stop() // the first error is the one that matters
+			return err
+		}
+	}
+	return u.r.serve(e.ctx)
+}
+
+// prepare settles addresses, the log file and the demo login.
+func (u *upRun) prepare() (err error) {
+	u.addrs, err = lifecycle.Ports(u.DataDir, map[string]string{
+		"api": u.APIAddr, "ingest": u.IngestAddr, "mqtt": u.MQTTAddr, "kafka": u.KafkaAddr, "registry": u.RegistryAddr,
+		"clickhouse": u.ClickhouseAddr, "postgres": u.PostgresAddr, "admin": u.AdminAddr,
+		"ingest-admin": "127.0.0.1:0", "processors-admin": "127.0.0.1:0", "api-admin": "127.0.0.1:0",
+	})
+	if err != nil {
+		return err
+	}
+	u.r = newRole(u.e, "up", u.addrs["admin"])
+	if u.CacheDir == "" {
+		cache, err := os.UserCacheDir()
+		if err != nil {
+			return fmt.Errorf("finding the cache folder: %w", err)
+		}
+		u.CacheDir = filepath.Join(cache, "foodflow")
+	}
+	if u.self, err = os.Executable(); err != nil {
+		return fmt.Errorf("finding the own program: %w", err)
+	}
+	if u.demo, err = loadDemoLogin(u.DataDir); err != nil {
+		return err
+	}
+	u.log = os.Stderr
+	return nil
+}
+
+func closeLog(w io.Writer) {
+	if f, ok := w.(*os.File); ok && f != os.Stderr {
+		f.Close()
+	}
+}
+
+// child starts one of our own commands as a supervised process.
+func (u *upRun) child(ctx context.Context, name string, args ...string) error {
+	p := &lifecycle.Process{Name: name, Path: u.self, Args: args, Log: u.log, Logger: u.r.logger}
+	return u.r.group.Start(ctx, name, p.Start, p.Stop)
+}
+
+func (u *upRun) dir(name string) string { return filepath.Join(u.DataDir, name) }
+
+func (u *upRun) startKafka(ctx context.Context) error {
+	if len(u.KafkaBrokers) > 0 {
+		u.kafka = u.KafkaBrokers[0]
+		return nil
+	}
+	u.kafka = u.addrs["kafka"]
+	return u.child(ctx, "kafka", "kafka-engine", "--dir", u.dir("kafka"), "--addr", u.kafka)
+}
+
+func (u *upRun) startRegistry(ctx context.Context) error {
+	if u.RegistryURL != "" {
+		u.registry = u.RegistryURL
+		return nil
+	}
+	reg, err := registryembedded.Open(u.dir("registry"), schemas.Compatible, schemas.Valid)
+	if err != nil {
+		return err
+	}
+	u.registry = "http://" + u.addrs["registry"]
+	srv := &http.Server{Addr: u.addrs["registry"], Handler: reg, ReadHeaderTimeout: 5 * time.Second}
+	return u.r.group.Start(ctx, "registry", func(ctx context.Context) error {
+		l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", srv.Addr)
+		if err != nil {
+			return fmt.Errorf("listening: %w", err)
+		}
+		go func() { _ = srv.Serve(l) }() // ends with Shutdown
+		return nil
+	}, srv.Shutdown)
+}
+
+func (u *upRun) startClickhouse(ctx context.Context) error {
+	if u.ClickhouseURL != "" {
+		u.clickhouse = u.ClickhouseURL
+		return nil
+	}
+	lib, err := embedded.Install(ctx, u.CacheDir, func(s string) { u.r.logger.Info(s) })
+	if err != nil {
+		return err
+	}
+	u.clickhouse = "http://" + u.addrs["clickhouse"]
+	return u.child(ctx, "clickhouse", "clickhouse-engine", "--library", lib, "--dir", u.dir("clickhouse"), "--addr", u.addrs["clickhouse"])
+}
+
+func (u *upRun) startPostgres(ctx context.Context) error {
+	if u.PostgresURL != "" {
+		u.postgres = u.PostgresURL
+		return nil
+	}
+	p, url, err := postgresembedded.New(ctx, postgresembedded.Config{Dir: u.dir("postgres"), Addr: u.addrs["postgres"], Password: u.demo.PostgresPassword}, u.log, u.r.logger)
+	if err != nil {
+		return err
+	}
+	u.postgres = url
+	return u.r.group.Start(ctx, "postgres", p.Start, p.Stop)
+}
+
+// migrate runs foodflow migrate to its end.
+func (u *upRun) migrate(ctx context.Context) error {
+	cmd := exec.CommandContext(ctx, u.self, "migrate", "--kafka-brokers", u.kafka, "--kafka-partitions", fmt.Sprint(u.Partitions), "--clickhouse-url", u.clickhouse)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("making topics and tables: %w: %s", err, out)
+	}
+	return nil
+}
+
+func (u *upRun) kafkaConfig() broker.Config {
+	c := broker.DefaultConfig()
+	c.Brokers = []string{u.kafka}
+	return c
+}
+
+func (u *upRun) startRoles(ctx context.Context) error {
+	common := []string{"--kafka-brokers", u.kafka, "--registry-url", u.registry, "--cache-dir", u.DataDir}
+	if err := u.child(ctx, "processors", append([]string{"processors", "--clickhouse-url", u.clickhouse, "--admin-addr", u.addrs["processors-admin"]}, common...)...); err != nil {
+		return err
+	}
+	return u.child(ctx, "ingest", append([]string{"ingest", "--http-addr", u.addrs["ingest"], "--admin-addr", u.addrs["ingest-admin"]}, common...)...)
+}
