@@ -109,35 +109,33 @@ func run(t testing.TB, f func(context.Context) error) {
 }
 
 // events reads all domain events on the topic.
-func (w *world) events() (out []schemas.DomainEvent, records []broker.Record) {
+func (w *world) events() (out []schemas.DomainEvent) {
 	w.t.Helper()
-	tail, err := broker.NewTail(w.kafka, broker.TopicEvents)
-	if err != nil {
+	tail := broker.NewTail(w.kafka, broker.TopicEvents, func(_, value []byte) {
+		var e schemas.DomainEvent
+		if err := w.codec.DecodeDomainEvent(value, &e); err != nil {
+			w.t.Error(err)
+		}
+		out = append(out, e)
+	})
+	follow(w.t, tail)
+	if err := tail.Stop(w.t.Context()); err != nil {
 		w.t.Fatal(err)
 	}
-	defer tail.Close()
-	ends, err := tail.Ends(w.t.Context())
-	if err != nil {
-		w.t.Fatal(err)
+	return out
+}
+
+// follow starts a tail and waits until it has read what there is.
+func follow(t testing.TB, tail *broker.Tail) {
+	t.Helper()
+	if err := tail.Start(t.Context(), func(err error) { t.Error(err) }); err != nil {
+		t.Fatal(err)
 	}
-	for len(ends) > 0 {
-		rs, err := tail.Poll(w.t.Context())
-		if err != nil {
-			w.t.Fatal(err)
-		}
-		for _, r := range rs {
-			var e schemas.DomainEvent
-			if err := w.codec.DecodeDomainEvent(r.Value, &e); err != nil {
-				w.t.Fatal(err)
-			}
-			out = append(out, e)
-			records = append(records, r)
-			if r.Offset >= ends[r.Partition]-1 {
-				delete(ends, r.Partition)
-			}
-		}
+	select {
+	case <-tail.Ready():
+	case <-t.Context().Done():
+		t.Fatal("the topic was never read")
 	}
-	return out, records
 }
 
 func eventually(t testing.TB, what string, ok func() bool) time.Duration {
@@ -167,17 +165,10 @@ func TestChangesReachTheDirectory(t *testing.T) {
 	w := newWorld(t)
 	reg := prometheus.NewPedanticRegistry()
 	run(t, w.relay(reg, w.out).Run)
-	tail, err := broker.NewTail(w.kafka, broker.TopicDirectory)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(tail.Close)
 	dir := directory.NewStore()
-	f := directory.NewFollower(dir, tail, w.codec, reg, slog.New(slog.DiscardHandler))
-	run(t, f.Run)
-	if err := f.Wait(t.Context()); err != nil {
-		t.Fatal(err)
-	}
+	tail := broker.NewTail(w.kafka, broker.TopicDirectory, directory.Applier(dir, w.codec, slog.New(slog.DiscardHandler), reg))
+	follow(t, tail)
+	t.Cleanup(func() { _ = tail.Stop(context.Background()) })
 	who := w.tenant("acme")
 	k, clear, err := w.store.APIKeys().Create(t.Context(), who, masterdata.APIKeyFields{Name: "k", Scopes: []string{"ingest"}})
 	if err != nil {
@@ -207,7 +198,7 @@ func TestChangesReachTheDirectory(t *testing.T) {
 		t.Fatal(err)
 	}
 	eventually(t, "the sensor is gone", func() bool { _, ok := dir.Sensor(who.Tenant, "oven"); return !ok })
-	if n := testutil.CollectAndCount(reg, "foodflow_outbox_rows_total", "foodflow_directory_applied_total", "foodflow_directory_ready"); n != 4 {
+	if n := testutil.CollectAndCount(reg, "foodflow_outbox_rows_total", "foodflow_directory_entries_total"); n != 3 {
 		t.Errorf("%d series", n)
 	}
 }
@@ -243,7 +234,7 @@ func TestNothingIsSkipped(t *testing.T) {
 	}
 	wg.Wait()
 	eventually(t, "the outbox is empty", func() bool { return w.waiting() == 0 })
-	got, _ := w.events()
+	got := w.events()
 	for _, e := range got {
 		delete(want, e.ID)
 	}
@@ -351,7 +342,7 @@ func TestOrderPerAggregate(t *testing.T) {
 	}
 	wg.Wait()
 	eventually(t, "the outbox is empty", func() bool { return w.waiting() == 0 })
-	got, _ := w.events()
+	got := w.events()
 	last := map[plant.ID]int64{}
 	for _, e := range got {
 		if e.Seq != last[e.Aggregate]+1 {
@@ -400,7 +391,7 @@ func TestLostAckDoublesAndLosesNothing(t *testing.T) {
 	if n, err := r.Carry(t.Context()); err != nil || n != before || w.waiting() != 0 {
 		t.Fatalf("carry: %d, %v", n, err)
 	}
-	got, _ := w.events()
+	got := w.events()
 	effect := map[plant.ID]int{}
 	for _, e := range got {
 		effect[e.ID]++
