@@ -31,6 +31,9 @@ type Batch struct {
 	tenant plant.ID
 	now    int64 // Unix milliseconds
 	list   string
+	// topic is the sensor or line that the way a message came by names, nil when
+	// the message itself must; then its time may be missing too.
+	topic []byte
 
 	arena  []byte // values of all records, one behind the other
 	keys   []plant.ID
@@ -51,7 +54,7 @@ func NewBatch(dir Directory, enc Encoder, limits Limits) *Batch {
 // Reset empties the batch for a request of tenant at now. list names the items
 // in error locations.
 func (b *Batch) Reset(tenant plant.ID, now int64, list string) {
-	b.tenant, b.now, b.list = tenant, now, list
+	b.tenant, b.now, b.list, b.topic = tenant, now, list, nil
 	b.arena, b.keys, b.ends, b.errors = b.arena[:0], b.keys[:0], b.ends[:0], b.errors[:0]
 	b.bad, b.items = 0, 0
 }

@@ -139,6 +139,10 @@ func (b *Batch) readEvent(s *scanner, i int) {
 	if s.err != nil {
 		return
 	}
+	if b.topic != nil {
+		line = b.byTopic(line, "line", &seen, evLine, refuse)
+		b.event.TS = b.arrival(b.event.TS, &seen, evTS)
+	}
 	eventRules(&b.event, seen, refuse)
 	if wrong {
 		b.bad++

@@ -73,6 +73,10 @@ func (b *Batch) readReading(s *scanner, i int) {
 	if s.err != nil {
 		return
 	}
+	if b.topic != nil {
+		sensor = b.byTopic(sensor, "sensor", &seen, hasSensor, refuse)
+		r.TS = b.arrival(r.TS, &seen, hasTS)
+	}
 	for _, m := range [...]struct {
 		bit  int
 		name string

@@ -39,9 +39,11 @@ func (k Kind) List() string {
 	return "readings"
 }
 
-// Output publishes a batch's records and returns once all are acknowledged.
+// Output publishes a batch's records and returns once all are acknowledged;
+// Begin returns at once and calls done then.
 type Output interface {
 	Publish(ctx context.Context, topic string, b *Batch) error
+	Begin(ctx context.Context, topic string, b *Batch, done func(error))
 }
 
 // Service joins directory, encoder and output for the doors.
@@ -130,6 +132,35 @@ func (s *Service) Publish(ctx context.Context, kind Kind, b *Batch, partial bool
 	s.m.ack.Observe(time.Since(began).Seconds())
 	s.m.items.WithLabelValues(kind.List(), "accepted").Add(float64(b.Len()))
 	return nil
+}
+
+// PublishLater is Publish for a door that goes on meanwhile. The batch must have
+// no bad items. done is called once, when Kafka answered.
+func (s *Service) PublishLater(ctx context.Context, kind Kind, b *Batch, done func(error)) {
+	began := time.Now()
+	s.out.Begin(ctx, kind.Topic(), b, func(err error) {
+		if err != nil {
+			s.m.refused.WithLabelValues("publish").Inc()
+		} else {
+			s.m.ack.Observe(time.Since(began).Seconds())
+			s.m.items.WithLabelValues(kind.List(), "accepted").Add(float64(b.Len()))
+		}
+		done(err)
+	})
+}
+
+// Refused counts the bad items of a batch that a door won't publish.
+func (s *Service) Refused(kind Kind, b *Batch) {
+	s.m.items.WithLabelValues(kind.List(), "refused").Add(float64(max(1, b.Bad())))
+}
+
+// TenantByKey finds a tenant by key or id.
+func (s *Service) TenantByKey(key string) (plant.ID, bool) {
+	if t, ok := s.dir.TenantByKey(key); ok {
+		return t.ID, true
+	}
+	id, err := plant.ParseID(key)
+	return id, err == nil
 }
 
 // metrics are the figures of ingest.

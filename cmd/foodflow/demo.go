@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -35,8 +36,8 @@ func loadDemoLogin(dir string) (d demoLogin, err error) {
 	return d, lifecycle.WriteFile(path, d)
 }
 
-// secret makes a password of 80 random bits or more.
-func secret() string { return directory.NewKey().Reveal()[3:27] }
+// secret makes a password of 128 random bits or more.
+func secret() string { return rand.Text() }
 
 // seed publishes the demo plant to the directory.
 func (u *upRun) seed(ctx context.Context) error {

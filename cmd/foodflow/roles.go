@@ -14,6 +14,7 @@ import (
 	"github.com/foodflow/foodflow/ingest"
 	"github.com/foodflow/foodflow/ingest/httpin"
 	"github.com/foodflow/foodflow/ingest/kafkaout"
+	"github.com/foodflow/foodflow/ingest/mqttin"
 	"github.com/foodflow/foodflow/internal/broker"
 	"github.com/foodflow/foodflow/internal/stream"
 	"github.com/foodflow/foodflow/processors/run"
@@ -25,6 +26,7 @@ const stopLimit = 40 * time.Second
 
 type ingestCmd struct {
 	HTTPAddr  string        `help:"Listen for HTTP." name:"http-addr" default:"127.0.0.1:8081"`
+	MQTTAddr  string        `help:"Listen for MQTT." name:"mqtt-addr" default:"127.0.0.1:1883"`
 	AdminAddr string        `help:"Listen for operators." default:"127.0.0.1:9081"`
 	CacheDir  string        `help:"Folder for what the registry said." placeholder:"DIR"`
 	Kafka     kafkaFlags    `embed:"" prefix:"kafka-"`
@@ -59,6 +61,15 @@ func (c *ingestCmd) Run(e *env) error {
 		return err
 	}
 	if err := r.group.Start(e.ctx, "http", func(ctx context.Context) error { return door.Start(ctx, r.group.Fail) }, door.Stop); err != nil {
+		return err
+	}
+	mcfg := mqttin.DefaultConfig()
+	mcfg.Addr = c.MQTTAddr
+	mqtt, err := mqttin.New(mcfg, svc, kafkaout.DeadLetters{Out: out, Encoder: codec}, r.logger, r.reg)
+	if err != nil {
+		return err
+	}
+	if err := r.group.Start(e.ctx, "mqtt", mqtt.Start, mqtt.Stop); err != nil {
 		return err
 	}
 	r.admin.AddCheck("kafka", out.Ready)

@@ -191,5 +191,5 @@ func (u *upRun) startRoles(ctx context.Context) error {
 	if err := u.child(ctx, "processors", append([]string{"processors", "--clickhouse-url", u.clickhouse, "--admin-addr", u.addrs["processors-admin"]}, common...)...); err != nil {
 		return err
 	}
-	return u.child(ctx, "ingest", append([]string{"ingest", "--http-addr", u.addrs["ingest"], "--admin-addr", u.addrs["ingest-admin"]}, common...)...)
+	return u.child(ctx, "ingest", append([]string{"ingest", "--http-addr", u.addrs["ingest"], "--mqtt-addr", u.addrs["mqtt"], "--admin-addr", u.addrs["ingest-admin"]}, common...)...)
 }

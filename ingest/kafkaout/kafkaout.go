@@ -14,6 +14,7 @@ import (
 	"github.com/foodflow/foodflow/ingest"
 	"github.com/foodflow/foodflow/internal/broker"
 	"github.com/foodflow/foodflow/internal/fault"
+	"github.com/foodflow/foodflow/schemas"
 )
 
 // Config bounds the producer.
@@ -66,34 +67,65 @@ func (o *Out) Ready(ctx context.Context) error { return o.cl.Ping(ctx) }
 // Publish returns once Kafka acknowledged every record of the batch. When it
 // fails, some records may be stored; the producer's copies count once.
 func (o *Out) Publish(ctx context.Context, topic string, b *ingest.Batch) error {
+	done := make(chan error, 1)
+	o.Begin(ctx, topic, b, func(err error) { done <- err })
+	return <-done
+}
+
+// Begin hands the batch's records to the producer and returns. done is called
+// once, when all are answered; until then the batch must not be touched.
+func (o *Out) Begin(ctx context.Context, topic string, b *ingest.Batch, done func(error)) {
 	n := b.Len()
 	if n == 0 {
-		return nil
+		done(nil)
+		return
 	}
 	recs := make([]kgo.Record, n)
 	var left atomic.Int64
 	var first atomic.Pointer[error]
 	left.Store(int64(n))
-	done := make(chan struct{})
 	ack := func(_ *kgo.Record, err error) {
 		if err != nil {
 			first.CompareAndSwap(nil, &err)
 		}
-		if left.Add(-1) == 0 {
-			close(done)
+		if left.Add(-1) > 0 {
+			return
 		}
+		if p := first.Load(); p != nil {
+			done(refusal(*p))
+			return
+		}
+		done(nil)
 	}
-	// The records alias the batch, so this returns only when all are answered;
-	// a client that goes away must not take the memory from under them.
+	// The records alias the batch: a client that goes away must not end the
+	// wait for the answers.
 	ctx = context.WithoutCancel(ctx)
 	for i := range recs {
 		key, value := b.Record(i)
 		recs[i] = kgo.Record{Topic: topic, Key: key[:], Value: value}
 		o.cl.TryProduce(ctx, &recs[i], ack)
 	}
-	<-done
-	if p := first.Load(); p != nil {
-		return refusal(*p)
+}
+
+// DeadLetterEncoder encodes dead letters.
+type DeadLetterEncoder interface {
+	AppendDeadLetter(dst []byte, d *schemas.DeadLetter) ([]byte, error)
+}
+
+// DeadLetters publishes what a door can't read.
+type DeadLetters struct {
+	Out     *Out
+	Encoder DeadLetterEncoder
+}
+
+// DeadLetter returns once Kafka has the letter.
+func (d DeadLetters) DeadLetter(ctx context.Context, letter *schemas.DeadLetter) error {
+	v, err := d.Encoder.AppendDeadLetter(nil, letter)
+	if err != nil {
+		return err
+	}
+	if err := d.Out.cl.ProduceSync(ctx, &kgo.Record{Topic: broker.TopicDeadLetters, Key: letter.ID[:], Value: v}).FirstErr(); err != nil {
+		return fmt.Errorf("publishing dead letter: %w", err)
 	}
 	return nil
 }
