@@ -1,6 +1,7 @@
 package schemas
 
 import (
+	"context"
 	"errors"
 	"math"
 	"reflect"
@@ -12,16 +13,7 @@ import (
 	"github.com/foodflow/foodflow/internal/plant"
 )
 
-func codec(t testing.TB) *Codec {
-	t.Helper()
-	c, err := NewStaticCodec()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return c
-}
-
-// second decodes and encodes by the independent implementation.
+// second parses the newest schema with the independent implementation.
 func second(t testing.TB, n Name) avro.Schema {
 	t.Helper()
 	all, err := Versions(n)
@@ -31,237 +23,227 @@ func second(t testing.TB, n Name) avro.Schema {
 	return avro.MustParse(all[len(all)-1])
 }
 
-func drawID(t *rapid.T, label string) (id plant.ID) {
-	copy(id[:], rapid.SliceOfN(rapid.Byte(), 16, 16).Draw(t, label))
-	return id
-}
-
-func drawReading(t *rapid.T) plant.Reading {
-	return plant.Reading{
-		Tenant: drawID(t, "tenant"), Line: drawID(t, "line"), Sensor: drawID(t, "sensor"),
-		TS: rapid.Int64Range(0, maxTS).Draw(t, "ts"), Value: rapid.Float64().Draw(t, "value"),
-		Quality: plant.Quality(rapid.IntRange(0, 2).Draw(t, "quality")), Seq: rapid.Int64Range(-1, math.MaxInt64).Draw(t, "seq"),
-	}
-}
-
-func drawLineEvent(t *rapid.T) plant.LineEvent {
-	count := rapid.Float64Range(0, 1e12)
-	return plant.LineEvent{
-		Tenant: drawID(t, "tenant"), Line: drawID(t, "line"), ID: drawID(t, "id"), TS: rapid.Int64Range(0, maxTS).Draw(t, "ts"),
-		Type: plant.EventType(rapid.IntRange(0, 1).Draw(t, "type")), State: plant.State(rapid.IntRange(0, 23).Draw(t, "state")),
-		Reason: rapid.StringN(0, 40, plant.MaxReason).Draw(t, "reason"), Product: rapid.StringN(0, 20, plant.MaxProduct).Draw(t, "product"),
-		Good: count.Draw(t, "good"), Scrap: count.Draw(t, "scrap"), Rework: count.Draw(t, "rework"),
-		Unit: rapid.StringN(0, 8, plant.MaxUnit).Draw(t, "unit"), Seq: rapid.Int64Range(-1, math.MaxInt64).Draw(t, "seq"),
-	}
-}
-
-// TestReadingAgreesWithSecondImplementation: what we write by hand the other
-// implementation reads to the same values, and the other way round.
-func TestReadingAgreesWithSecondImplementation(t *testing.T) {
-	c, other := codec(t), second(t, Reading)
-	rapid.Check(t, func(t *rapid.T) {
-		r := drawReading(t)
-		frame := c.AppendReading(nil, &r)
-		var w wireReading
-		if err := avro.Unmarshal(other, frame[frameSize:], &w); err != nil {
-			t.Fatal(err)
-		}
-		want := wireReading{r.Tenant, r.Line, r.Sensor, r.TS, r.Value, r.Quality.String(), toSeq(r.Seq)}
-		if !reflect.DeepEqual(w, want) {
-			t.Fatalf("second implementation read %+v, want %+v", w, want)
-		}
-		body, err := avro.Marshal(other, want)
-		if err != nil {
-			t.Fatal(err)
-		}
-		var got plant.Reading
-		if err := c.DecodeReading(append(frame[:frameSize:frameSize], body...), &got); err != nil || got != r {
-			t.Fatalf("read %+v (%v), want %+v", got, err, r)
-		}
-	})
-}
-
-func TestLineEventAgreesWithSecondImplementation(t *testing.T) {
-	c, other := codec(t), second(t, LineEvent)
-	rapid.Check(t, func(t *rapid.T) {
-		e := drawLineEvent(t)
-		frame := c.AppendLineEvent(nil, &e)
-		var w wireLineEvent
-		if err := avro.Unmarshal(other, frame[frameSize:], &w); err != nil {
-			t.Fatal(err)
-		}
-		body, err := avro.Marshal(other, w)
-		if err != nil {
-			t.Fatal(err)
-		}
-		var got plant.LineEvent
-		if err := c.DecodeLineEvent(append(frame[:frameSize:frameSize], body...), &got); err != nil || got != e {
-			t.Fatalf("read %+v (%v), want %+v", got, err, e)
-		}
-	})
-}
-
-// TestOthersAgreeWithSecondImplementation covers the records that go through
-// the reflecting library.
-func TestOthersAgreeWithSecondImplementation(t *testing.T) {
+// TestSecondImplementation: what we write hamba reads, and what it makes of that
+// we read back to what was written, for each kind.
+func TestSecondImplementation(t *testing.T) {
 	c := codec(t)
-	key := []byte("k")
-	part := plant.OEEPart{Tenant: plant.NewID(), Line: plant.NewID(), Minute: 60_000, Product: "p", Unit: "bottle", Revision: 2, Good: -3, IdealGoodMS: 1.5, Policy: 1}
-	part.TimeMS[plant.ClassRunning] = 60_000
-	a := plant.Anomaly{ID: plant.NewID(), Tenant: plant.NewID(), Sensor: plant.NewID(), Kind: plant.AnomalyLimitH, TS: 5, Since: 4, Value: 3, Expected: 2, Score: .5, Partition: 1, Offset: 9}
-	d := DeadLetter{ID: plant.NewID(), Topic: "t", Partition: 1, Offset: 2, TS: 3, Key: &key, Headers: []Header{{"h", []byte("v")}}, Reason: "frame", FailedAt: 4}
-	ev := DomainEvent{ID: plant.NewID(), Type: "BatchStarted", Tenant: plant.NewID(), AggregateType: "batch", Aggregate: plant.NewID(), Seq: 1, TS: 2, Actor: "x", Data: "{}"}
-	en := DirectoryEntry{Kind: "line", Tenant: plant.NewID(), ID: plant.NewID(), Version: 3, Data: "{}"}
-	for _, tc := range []struct {
-		name   Name
-		encode func() ([]byte, error)
-		decode func([]byte) (any, error)
-		wire   any
-		want   any
-	}{
-		{Anomaly, func() ([]byte, error) { return c.AppendAnomaly(nil, &a) }, func(b []byte) (any, error) {
-			var v plant.Anomaly
-			err := c.DecodeAnomaly(b, &v)
-			return v, err
-		}, &wireAnomaly{}, a},
-		{OEEPart, func() ([]byte, error) { return c.AppendOEEPart(nil, &part) }, func(b []byte) (any, error) {
-			var v plant.OEEPart
-			err := c.DecodeOEEPart(b, &v)
-			return v, err
-		}, &wireOEEPart{}, part},
-		{DeadLetterName, func() ([]byte, error) { return c.AppendDeadLetter(nil, &d) }, func(b []byte) (any, error) {
-			var v DeadLetter
-			err := c.DecodeDeadLetter(b, &v)
-			return v, err
-		}, &DeadLetter{}, d},
-		{EventName, func() ([]byte, error) { return c.AppendDomainEvent(nil, &ev) }, func(b []byte) (any, error) {
-			var v DomainEvent
-			err := c.DecodeDomainEvent(b, &v)
-			return v, err
-		}, &DomainEvent{}, ev},
-		{DirectoryName, func() ([]byte, error) { return c.AppendDirectoryEntry(nil, &en) }, func(b []byte) (any, error) {
-			var v DirectoryEntry
-			err := c.DecodeDirectoryEntry(b, &v)
-			return v, err
-		}, &DirectoryEntry{}, en},
-	} {
-		t.Run(string(tc.name), func(t *testing.T) {
-			frame, err := tc.encode()
+	for _, k := range allKinds() {
+		other := second(t, k.name)
+		t.Run(string(k.name), rapid.MakeCheck(func(t *rapid.T) {
+			want := k.draw(t)
+			frame, err := k.append(c, nil, want)
 			if err != nil {
 				t.Fatal(err)
 			}
-			other := second(t, tc.name)
-			if err := avro.Unmarshal(other, frame[frameSize:], tc.wire); err != nil {
-				t.Fatalf("second implementation: %v", err)
+			w := k.wire()
+			if err := avro.Unmarshal(other, frame[frameSize:], w); err != nil {
+				t.Fatalf("hamba refuses what we wrote: %v", err)
 			}
-			body, err := avro.Marshal(other, tc.wire)
+			body, err := avro.Marshal(other, w)
 			if err != nil {
 				t.Fatal(err)
 			}
-			got, err := tc.decode(append(frame[:frameSize:frameSize], body...))
-			if err != nil || !reflect.DeepEqual(got, tc.want) {
-				t.Fatalf("read %+v (%v), want %+v", got, err, tc.want)
+			got, err := k.decode(c, append(frame[:frameSize:frameSize], body...))
+			if err != nil || !reflect.DeepEqual(got, want) {
+				t.Fatalf("read %+v (%v), want %+v", got, err, want)
 			}
-		})
+		}))
 	}
 }
 
+// TestForeignSchema: the same record under a schema that is not this program's
+// own is read by resolution, to the same value.
+func TestForeignSchema(t *testing.T) {
+	reg := &memory{}
+	c, err := NewCodec(t.Context(), reg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, k := range allKinds() {
+		text, _, err := latest(k.name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		id := reg.foreignID(t, text)
+		t.Run(string(k.name), rapid.MakeCheck(func(t *rapid.T) {
+			want := k.draw(t)
+			frame, err := k.append(c, nil, want)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got, err := k.decode(c, frameOf(id, frame[frameSize:]))
+			if err != nil || !reflect.DeepEqual(got, want) {
+				t.Fatalf("read %+v (%v), want %+v", got, err, want)
+			}
+		}))
+	}
+}
+
+// TestCutAndPadded: no kind is taken when it is cut short anywhere or has a byte
+// too many.
+func TestCutAndPadded(t *testing.T) {
+	c := codec(t)
+	for _, k := range allKinds() {
+		frame, err := k.append(c, nil, k.sample())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for n := range frame {
+			want := ErrBody
+			if n < frameSize {
+				want = ErrFrame
+			}
+			if _, err := k.decode(c, frame[:n:n]); !errors.Is(err, want) {
+				t.Errorf("%s cut to %d of %d bytes: %v, want %v", k.name, n, len(frame), err, want)
+			}
+		}
+		if _, err := k.decode(c, append(frame, 0)); !errors.Is(err, ErrBody) {
+			t.Errorf("%s with a byte too many: %v", k.name, err)
+		}
+	}
+}
+
+// TestHostileFrames: each fault is told by its error, by the fast path and by
+// resolution alike.
 func TestHostileFrames(t *testing.T) {
-	c := codec(t)
-	good := c.AppendReading(nil, &plant.Reading{TS: 1, Value: 1, Seq: 5})
-	nan := c.AppendReading(nil, &plant.Reading{TS: 1, Value: math.NaN(), Seq: -1})
+	reg := &memory{}
+	c, err := NewCodec(t.Context(), reg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, _, err := latest(Reading)
+	if err != nil {
+		t.Fatal(err)
+	}
+	foreign := reg.foreignID(t, text)
+	good := sampleReading().(plant.Reading)
+	with := func(change func(*plant.Reading)) []byte {
+		r := good
+		change(&r)
+		return c.AppendReading(nil, &r)[frameSize:]
+	}
+	ids := make([]byte, idsSize)
+	overlong := []byte{0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01}
+	for name, body := range map[string][]byte{
+		"not a number":      with(func(r *plant.Reading) { r.Value = math.NaN() }),
+		"infinite":          with(func(r *plant.Reading) { r.Value = math.Inf(-1) }),
+		"before 1970":       with(func(r *plant.Reading) { r.TS = -1 }),
+		"after 2299":        with(func(r *plant.Reading) { r.TS = maxTS + 1 }),
+		"quality":           with(func(r *plant.Reading) { r.Quality = 3 }),
+		"negative quality":  append(append(append(append([]byte{}, ids...), 2), make([]byte, 8)...), 1, 0),
+		"branch":            append(append(append(append([]byte{}, ids...), 2), make([]byte, 8)...), 0, 4),
+		"negative seq":      append(append(append(append([]byte{}, ids...), 2), make([]byte, 8)...), 0, 2, 3),
+		"overlong time":     append(append(ids[:idsSize:idsSize], overlong...), make([]byte, 10)...),
+		"nothing":           nil,
+		"one byte too many": append(with(func(*plant.Reading) {}), 0),
+	} {
+		for _, id := range []int{c.reading.id, foreign} {
+			var r plant.Reading
+			if err := c.DecodeReading(frameOf(id, body), &r); !errors.Is(err, ErrBody) {
+				t.Errorf("%s under id %d: got %v, want ErrBody", name, id, err)
+			}
+		}
+	}
 	for name, tc := range map[string]struct {
 		frame []byte
 		want  error
 	}{
-		"empty":        {nil, ErrFrame},
-		"magic":        {append([]byte{1}, good[1:]...), ErrFrame},
-		"short prefix": {good[:4], ErrFrame},
-		"no body":      {good[:5], ErrBody},
-		"trailing":     {append(good[:len(good):len(good)], 0), ErrBody},
-		"not finite":   {nan, ErrBody},
-		"foreign id":   {append([]byte{0, 0, 0, 9, 9}, good[5:]...), ErrUnknownSchema},
+		"empty":                 {nil, ErrFrame},
+		"magic":                 {append([]byte{1}, make([]byte, 80)...), ErrFrame},
+		"short prefix":          {make([]byte, 4), ErrFrame},
+		"unknown id":            {frameOf(9999, make([]byte, 80)), ErrUnknownSchema},
+		"id past 31 bits":       {frameOf(1<<31+1, make([]byte, 80)), ErrUnknownSchema},
+		"another kind's schema": {frameOf(c.event.id, make([]byte, 80)), ErrUnknownSchema},
 	} {
 		var r plant.Reading
 		if err := c.DecodeReading(tc.frame, &r); !errors.Is(err, tc.want) {
 			t.Errorf("%s: got %v, want %v", name, err, tc.want)
 		}
 	}
-	for n := range len(good) {
-		var r plant.Reading
-		if c.DecodeReading(good[:n], &r) == nil {
-			t.Errorf("a frame cut to %d bytes was taken", n)
-		}
-	}
 }
 
-func FuzzDecodeReading(f *testing.F) {
-	c := codec(f)
-	f.Add(c.AppendReading(nil, &plant.Reading{TS: 1, Value: 1, Seq: 5}))
-	f.Fuzz(func(t *testing.T, b []byte) {
-		var r plant.Reading
-		if c.DecodeReading(b, &r) != nil {
-			return
-		}
-		var again plant.Reading
-		if err := c.DecodeReading(c.AppendReading(nil, &r), &again); err != nil || again != r {
-			t.Fatalf("%+v does not survive a round trip: %v", r, err)
-		}
-	})
-}
-
-func FuzzDecodeLineEvent(f *testing.F) {
-	c := codec(f)
-	f.Add(c.AppendLineEvent(nil, &plant.LineEvent{TS: 1, Reason: "jam", Seq: 5}))
-	f.Fuzz(func(t *testing.T, b []byte) {
-		var e plant.LineEvent
-		if c.DecodeLineEvent(b, &e) != nil {
-			return
-		}
-		var again plant.LineEvent
-		if err := c.DecodeLineEvent(c.AppendLineEvent(nil, &e), &again); err != nil || again != e {
-			t.Fatalf("%+v does not survive a round trip: %v", e, err)
-		}
-	})
-}
-
-func FuzzDecodeOthers(f *testing.F) {
-	c := codec(f)
-	b, err := c.AppendDeadLetter(nil, &DeadLetter{Topic: "t"})
+func TestHostileLineEvents(t *testing.T) {
+	reg := &memory{}
+	c, err := NewCodec(t.Context(), reg)
 	if err != nil {
-		f.Fatal(err)
+		t.Fatal(err)
 	}
-	f.Add(b)
-	f.Fuzz(func(_ *testing.T, b []byte) {
-		var d DeadLetter
-		_ = c.DecodeDeadLetter(b, &d)
-		var a plant.Anomaly
-		_ = c.DecodeAnomaly(b, &a)
-		var p plant.OEEPart
-		_ = c.DecodeOEEPart(b, &p)
-		var e DirectoryEntry
-		_ = c.DecodeDirectoryEntry(b, &e)
-	})
-}
-
-func BenchmarkReading(b *testing.B) {
-	c := codec(b)
-	r := plant.Reading{Tenant: plant.NewID(), Line: plant.NewID(), Sensor: plant.NewID(), TS: 1_700_000_000_000, Value: 4.2, Seq: 12345}
-	frame := c.AppendReading(nil, &r)
-	b.Run("encode", func(b *testing.B) {
-		b.ReportAllocs()
-		buf := make([]byte, 0, 128)
-		for b.Loop() {
-			buf = c.AppendReading(buf[:0], &r)
-		}
-	})
-	b.Run("decode", func(b *testing.B) {
-		b.ReportAllocs()
-		var out plant.Reading
-		for b.Loop() {
-			if err := c.DecodeReading(frame, &out); err != nil {
-				b.Fatal(err)
+	text, _, err := latest(LineEvent)
+	if err != nil {
+		t.Fatal(err)
+	}
+	foreign := reg.foreignID(t, text)
+	long := string(make([]byte, 1000))
+	for name, change := range map[string]func(*plant.LineEvent){
+		"type":           func(e *plant.LineEvent) { e.Type = 2 },
+		"state":          func(e *plant.LineEvent) { e.State = 24 },
+		"negative count": func(e *plant.LineEvent) { e.Good = -1 },
+		"infinite count": func(e *plant.LineEvent) { e.Scrap = math.Inf(1) },
+		"no number":      func(e *plant.LineEvent) { e.Rework = math.NaN() },
+		"long reason":    func(e *plant.LineEvent) { e.Reason = long },
+		"long product":   func(e *plant.LineEvent) { e.Product = long },
+		"long unit":      func(e *plant.LineEvent) { e.Unit = long },
+		"not UTF-8":      func(e *plant.LineEvent) { e.Reason = "\xff" },
+		"time":           func(e *plant.LineEvent) { e.TS = math.MinInt64 },
+	} {
+		e := sampleLineEvent().(plant.LineEvent)
+		change(&e)
+		body := c.AppendLineEvent(nil, &e)[frameSize:]
+		for _, id := range []int{c.event.id, foreign} {
+			var got plant.LineEvent
+			if err := c.DecodeLineEvent(frameOf(id, body), &got); !errors.Is(err, ErrBody) {
+				t.Errorf("%s under id %d: got %v, want ErrBody", name, id, err)
 			}
 		}
+	}
+}
+
+// TestHotPathDoesNotAllocate: a reading never, a line event not while its texts
+// repeat.
+func TestHotPathDoesNotAllocate(t *testing.T) {
+	c := codec(t)
+	r, e := sampleReading().(plant.Reading), sampleLineEvent().(plant.LineEvent)
+	rf, ef := c.AppendReading(nil, &r), c.AppendLineEvent(nil, &e)
+	buf := make([]byte, 0, 1024)
+	var r2 plant.Reading
+	var e2 plant.LineEvent
+	for name, f := range map[string]func() error{
+		"append reading": func() error { buf = c.AppendReading(buf[:0], &r); return nil },
+		"append event":   func() error { buf = c.AppendLineEvent(buf[:0], &e); return nil },
+		"decode reading": func() error { return c.DecodeReading(rf, &r2) },
+		"decode event":   func() error { return c.DecodeLineEvent(ef, &e2) },
+	} {
+		if err := f(); err != nil {
+			t.Fatal(err)
+		}
+		if n := testing.AllocsPerRun(100, func() { _ = f() }); n != 0 {
+			t.Errorf("%s: %v allocations, want 0", name, n)
+		}
+	}
+}
+
+func TestReadingSizeHoldsTheLargest(t *testing.T) {
+	c := codec(t)
+	rapid.Check(t, func(t *rapid.T) {
+		r := drawReading(t)
+		r.TS = rapid.Int64().Draw(t, "any ts")
+		if n := len(c.AppendReading(nil, &r)); n > ReadingSize {
+			t.Fatalf("a frame of %d bytes, ReadingSize is %d", n, ReadingSize)
+		}
 	})
 }
+
+// TestIDsOutOfRange: a registry whose ids don't fit a frame is refused at the
+// start, not found out from garbled records.
+func TestIDsOutOfRange(t *testing.T) {
+	for _, id := range []int{-1, 1 << 31} {
+		if _, err := NewCodec(context.Background(), fixedID(id)); err == nil {
+			t.Errorf("id %d was taken", id)
+		}
+	}
+}
+
+type fixedID int
+
+func (f fixedID) Register(context.Context, string, string) (int, error) { return int(f), nil }
+func (f fixedID) Schema(context.Context, int) (string, error)           { return "", ErrUnknownSchema }
