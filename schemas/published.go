@@ -90,21 +90,21 @@ func latest(n Name) (text string, s *avro.Schema, err error) {
 }
 
 // Compatible says whether a reader schema can read all that a writer schema
-// wrote, in the form the embedded registry takes.
+// wrote, in the form the embedded registry takes. Both may be a stranger's.
 func Compatible(reader, writer string) error {
-	r, err := avro.Parse(reader)
+	r, err := parse(reader)
 	if err != nil {
 		return fmt.Errorf("parsing reader schema: %w", err)
 	}
-	w, err := avro.Parse(writer)
+	w, err := parse(writer)
 	if err != nil {
 		return fmt.Errorf("parsing writer schema: %w", err)
 	}
 	return avro.CheckCompatibility(w, r)
 }
 
-// Valid says whether text is an Avro schema.
+// Valid says whether text is an Avro schema, and one of bearable weight.
 func Valid(text string) error {
-	_, err := avro.Parse(text)
+	_, err := parse(text)
 	return err
 }

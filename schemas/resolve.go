@@ -108,7 +108,7 @@ func (r *resolver) ask(id int, want *avro.Schema) (*avro.Schema, error) {
 	case err != nil:
 		return nil, fmt.Errorf("looking up schema %d: %w", id, err)
 	}
-	writer, err := avro.Parse(text)
+	writer, err := parse(text)
 	if err != nil {
 		return nil, fmt.Errorf("%w: schema %d: %w", ErrUnknownSchema, id, err)
 	}
