@@ -21,7 +21,9 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 	"syscall"
+	"time"
 
 	"github.com/foodflow/foodflow/internal/lifecycle"
 )
@@ -92,6 +94,9 @@ func New(ctx context.Context, cfg Config, log io.Writer, logger *slog.Logger) (*
 	if err := prepare(ctx, bin, cfg, data, who); err != nil {
 		return nil, "", err
 	}
+	if err := clearStale(ctx, data); err != nil {
+		return nil, "", err
+	}
 	host, port, err := net.SplitHostPort(cfg.Addr)
 	if err != nil {
 		return nil, "", fmt.Errorf("address of postgres: %w", err)
@@ -109,6 +114,49 @@ func New(ctx context.Context, cfg Config, log io.Writer, logger *slog.Logger) (*
 		},
 	}
 	return p, fmt.Sprintf("postgres://postgres:%s@%s/postgres?sslmode=disable", cfg.Password, cfg.Addr), nil
+}
+
+// staleWait bounds the end of a server that outlived its parent.
+const staleWait = 20 * time.Second
+
+// clearStale deals with a server of a run that was killed. The caller holds the
+// lock on the data directory, so whoever runs on it has lost its parent: it is
+// asked to end, and the file that names it is removed once it is gone. A
+// process that ended but was never waited for still has its number; Postgres
+// would take it for running.
+func clearStale(ctx context.Context, data string) error {
+	path := filepath.Join(data, "postmaster.pid")
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return nil // there is none
+	}
+	first, _, _ := strings.Cut(string(b), "\n")
+	pid, err := strconv.Atoi(strings.TrimSpace(first))
+	if err != nil || pid <= 1 {
+		return nil // Postgres says better what is wrong with it
+	}
+	for deadline := time.Now().Add(staleWait); runsOn(pid, data); {
+		_ = syscall.Kill(pid, syscall.SIGINT) // an error says that it is gone
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(100 * time.Millisecond):
+		}
+		if time.Now().After(deadline) {
+			return fmt.Errorf("a postgres server (process %d) from an earlier run does not end", pid)
+		}
+	}
+	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("removing the file of a server that is gone: %w", err)
+	}
+	return nil
+}
+
+// runsOn says whether a process is a living server on the data directory. A
+// zombie has no command line.
+func runsOn(pid int, data string) bool {
+	line, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "cmdline"))
+	return err == nil && strings.Contains(string(line), data)
 }
 
 // reachable gives dir, or a folder under /var/lib when the server's user can't

@@ -1,0 +1,370 @@
+package main_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// program builds foodflow once a test process.
+var program = sync.OnceValues(func() (string, error) {
+	dir, err := os.MkdirTemp("", "foodflow-bin-")
+	if err != nil {
+		return "", err
+	}
+	path := filepath.Join(dir, "foodflow")
+	cmd := exec.Command("go", "build", "-o", path, ".")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		return "", fmt.Errorf("building: %w: %s", err, out)
+	}
+	return path, nil
+})
+
+// installation is a foodflow up on a directory of its own.
+type installation struct {
+	t    *testing.T
+	dir  string
+	bin  string
+	cmd  *exec.Cmd
+	log  *bytes.Buffer
+	mu   sync.Mutex // guards log
+	done chan error
+
+	API, Ingest, MQTT, Kafka, Registry, Clickhouse, Postgres, Admin string
+	Tenant, Email, Password                                         string
+	APIKey                                                          string `json:"api_key"`
+}
+
+func (in *installation) Write(b []byte) (int, error) {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	return in.log.Write(b)
+}
+
+// dataDir is a folder that Postgres' own user can reach, unlike t.TempDir.
+func dataDir(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "foodflow-e2e-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chmod(dir, 0o711); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	return dir
+}
+
+func install(t *testing.T) *installation {
+	t.Helper()
+	bin, err := program()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &installation{t: t, dir: dataDir(t), bin: bin, log: &bytes.Buffer{}}
+}
+
+func (in *installation) args() []string {
+	a := []string{"up", "--no-simulator", "--data-dir", filepath.Join(in.dir, "data"), "--ready-file", filepath.Join(in.dir, "ready.json")}
+	for _, name := range []string{"api", "ingest", "mqtt", "kafka", "registry", "clickhouse", "postgres", "admin"} {
+		a = append(a, "--"+name+"-addr", "127.0.0.1:0")
+	}
+	return a
+}
+
+// start runs foodflow up and waits for the ready file.
+func (in *installation) start() {
+	in.t.Helper()
+	ready := filepath.Join(in.dir, "ready.json")
+	os.Remove(ready)
+	in.cmd = exec.Command(in.bin, in.args()...)
+	in.cmd.Stdout, in.cmd.Stderr = in, in
+	in.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	if err := in.cmd.Start(); err != nil {
+		in.t.Fatal(err)
+	}
+	cmd, done := in.cmd, make(chan error, 1)
+	in.done = done
+	go func() { done <- cmd.Wait() }()
+	in.t.Cleanup(func() { _ = cmd.Process.Signal(syscall.SIGKILL) })
+	for deadline := time.Now().Add(120 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+		if b, err := os.ReadFile(ready); err == nil {
+			if err := json.Unmarshal(b, in); err != nil {
+				in.t.Fatal(err)
+			}
+			return
+		}
+		select {
+		case err := <-done:
+			in.t.Fatalf("foodflow up ended: %v\n%s", err, in.tail())
+		default:
+		}
+		if time.Now().After(deadline) {
+			in.t.Fatalf("foodflow up is not ready\n%s", in.tail())
+		}
+	}
+}
+
+func (in *installation) tail() string {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	b := in.log.Bytes()
+	return string(b[max(0, len(b)-4000):])
+}
+
+// stop asks for a clean end and demands exit code 0.
+func (in *installation) stop() time.Duration {
+	in.t.Helper()
+	began := time.Now()
+	if err := in.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		in.t.Fatal(err)
+	}
+	select {
+	case err := <-in.done:
+		if err != nil {
+			in.t.Fatalf("foodflow up did not end cleanly: %v\n%s", err, in.tail())
+		}
+	case <-time.After(60 * time.Second):
+		in.t.Fatalf("foodflow up does not end\n%s", in.tail())
+	}
+	return time.Since(began)
+}
+
+// child finds the process id of a child by a word of its command line.
+func (in *installation) child(word string) int {
+	in.t.Helper()
+	entries, err := os.ReadDir("/proc")
+	if err != nil {
+		in.t.Fatal(err)
+	}
+	for _, e := range entries {
+		var pid int
+		if _, err := fmt.Sscan(e.Name(), &pid); err != nil {
+			continue
+		}
+		stat, err := os.ReadFile(filepath.Join("/proc", e.Name(), "stat"))
+		if err != nil {
+			continue
+		}
+		fields := strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+1:]))
+		line, err := os.ReadFile(filepath.Join("/proc", e.Name(), "cmdline"))
+		if err != nil || fields[1] != fmt.Sprint(in.cmd.Process.Pid) {
+			continue
+		}
+		if strings.Contains(strings.ReplaceAll(string(line), "\x00", " "), word) {
+			return pid
+		}
+	}
+	return 0
+}
+
+// kill sends SIGKILL to a child.
+func (in *installation) kill(word string) {
+	in.t.Helper()
+	pid := in.child(word)
+	if pid == 0 {
+		in.t.Fatalf("no child %q\n%s", word, in.tail())
+	}
+	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
+		in.t.Fatal(err)
+	}
+}
+
+// query asks ClickHouse; "" when it does not answer.
+func (in *installation) query(q string) string {
+	resp, err := http.Post(in.Clickhouse, "text/plain", strings.NewReader(q)) //nolint:noctx // a test
+	if err != nil {
+		return ""
+	}
+	defer resp.Body.Close()
+	out, err := io.ReadAll(resp.Body)
+	if err != nil || resp.StatusCode != http.StatusOK {
+		return ""
+	}
+	return strings.TrimSpace(string(out))
+}
+
+// load sends readings until stopped, each request again until it is accepted,
+// and counts what was accepted. It is the journal that the store is held
+// against.
+type load struct {
+	in     *installation
+	acked  atomic.Int64
+	lastOK atomic.Int64 // Unix ms
+	nextOK atomic.Int64 // first accepted since it was set to 0, Unix ms
+	stop   chan struct{}
+	wg     sync.WaitGroup
+}
+
+func (in *installation) load(producers int) *load {
+	l := &load{in: in, stop: make(chan struct{})}
+	for p := range producers {
+		l.wg.Add(1)
+		go func() {
+			defer l.wg.Done()
+			l.produce(p)
+		}()
+	}
+	return l
+}
+
+// sensors are keys of the demo plant, one a producer.
+var sensors = []string{"machine-temperature", "filler-temperature", "filler-pressure", "oven-zone-1-temperature"}
+
+func (l *load) produce(p int) {
+	client := &http.Client{Timeout: 5 * time.Second}
+	base := time.Now().Add(-time.Hour).UnixMilli()
+	for seq := 0; ; seq += 20 {
+		var b strings.Builder
+		for i := range 20 {
+			if i > 0 {
+				b.WriteByte(',')
+			}
+			fmt.Fprintf(&b, `{"sensor":%q,"ts":%d,"value":%d,"seq":%d}`, l.in.sensor(p), base+int64(seq+i)*100, (seq+i)%50, seq+i)
+		}
+		for {
+			select {
+			case <-l.stop:
+				return
+			default:
+			}
+			req, err := http.NewRequestWithContext(context.Background(), http.MethodPost, l.in.Ingest+"/v1/readings", strings.NewReader(`{"readings":[`+b.String()+`]}`))
+			if err != nil {
+				l.in.t.Error(err)
+				return
+			}
+			req.Header.Set("X-API-Key", l.in.APIKey)
+			req.Header.Set("Content-Type", "application/json")
+			resp, err := client.Do(req)
+			if err == nil {
+				body, _ := io.ReadAll(resp.Body) // what it says matters only for the next line
+				resp.Body.Close()
+				if resp.StatusCode == http.StatusAccepted {
+					break
+				}
+				if resp.StatusCode < 500 && resp.StatusCode != http.StatusTooManyRequests {
+					l.in.t.Errorf("refused: %d %s", resp.StatusCode, body)
+					return
+				}
+			}
+			time.Sleep(20 * time.Millisecond)
+		}
+		l.acked.Add(20)
+		now := time.Now().UnixMilli()
+		l.lastOK.Store(now)
+		l.nextOK.CompareAndSwap(0, now)
+		time.Sleep(2 * time.Millisecond)
+	}
+}
+
+func (in *installation) sensor(p int) string { return sensors[p%len(sensors)] }
+
+// end stops the load and gives what was accepted. A request under way at the
+// stop may be stored without having been answered: at most one a producer.
+func (l *load) end() int {
+	close(l.stop)
+	l.wg.Wait()
+	return int(l.acked.Load())
+}
+
+// settled waits until ClickHouse holds at least n readings, then demands that
+// none is there twice, in the table and in the rollups.
+func (in *installation) settled(n int) {
+	in.t.Helper()
+	var got string
+	for deadline := time.Now().Add(60 * time.Second); time.Now().Before(deadline); time.Sleep(100 * time.Millisecond) {
+		got = in.query("SELECT uniqExact(sensor_id, seq) FROM foodflow.readings")
+		var have int
+		if _, err := fmt.Sscan(got, &have); err == nil && have >= n {
+			break
+		}
+	}
+	got = in.query("SELECT uniqExact(sensor_id, seq) >= " + fmt.Sprint(n) + ", count() - uniqExact(sensor_id, seq), count() - uniqExact(_partition, _offset), count() - (SELECT sum(count) FROM foodflow.readings_1m), count() - (SELECT sum(count) FROM foodflow.readings_1d) FROM foodflow.readings")
+	if got != "1\t0\t0\t0\t0" {
+		in.t.Fatalf("of %d accepted readings: complete, copies, doubles, minute rollup, day rollup: %q (have %s)\n%s", n, got, in.query("SELECT uniqExact(sensor_id, seq), count() FROM foodflow.readings"), in.tail())
+	}
+}
+
+// TestKillAnyProcess (P1, P3, P4, P5 small): each process is killed under load;
+// nothing accepted is missing, nothing counts twice, and the next reading is
+// accepted soon.
+func TestKillAnyProcess(t *testing.T) {
+	in := install(t)
+	in.start()
+	l := in.load(3)
+	time.Sleep(time.Second)
+	for _, victim := range []string{"processors", "clickhouse-engine", "kafka-engine", " ingest ", "postgres", "processors", "clickhouse-engine"} {
+		at := time.Now()
+		in.kill(victim)
+		l.nextOK.Store(0)
+		time.Sleep(1500 * time.Millisecond)
+		for deadline := at.Add(30 * time.Second); l.nextOK.Load() == 0 && time.Now().Before(deadline); {
+			time.Sleep(10 * time.Millisecond)
+		}
+		t.Logf("killed %-18s next reading accepted after %d ms", victim, l.nextOK.Load()-at.UnixMilli())
+	}
+	for deadline := time.Now().Add(30 * time.Second); time.Now().UnixMilli()-l.lastOK.Load() > 500 && time.Now().Before(deadline); {
+		time.Sleep(50 * time.Millisecond)
+	}
+	acked := l.end()
+	in.settled(acked)
+	drain := in.stop()
+	in.start()
+	in.settled(acked)
+	t.Logf("acked %d, missing 0, extra 0; drained in %v", acked, drain.Round(time.Millisecond))
+	in.stop()
+}
+
+// TestCleanStopUnderLoad (P27): SIGTERM in the middle of traffic, and all is
+// there after the next start.
+func TestCleanStopUnderLoad(t *testing.T) {
+	in := install(t)
+	in.start()
+	l := in.load(2)
+	time.Sleep(2 * time.Second)
+	drain := in.stop()
+	acked := l.end()
+	in.start()
+	in.settled(acked)
+	t.Logf("drained in %v; acked %d, missing 0, extra 0", drain.Round(time.Millisecond), acked)
+	// The whole of foodflow up killed at once.
+	l = in.load(2)
+	time.Sleep(time.Second)
+	if err := in.cmd.Process.Signal(syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	<-in.done
+	l.end()
+	in.start()
+	in.settled(acked)
+	in.stop()
+}
+
+// TestSecondStart: a second start on a directory in use says so and harms
+// nothing.
+func TestSecondStart(t *testing.T) {
+	in := install(t)
+	in.start()
+	out, err := exec.CommandContext(t.Context(), in.bin, in.args()...).CombinedOutput()
+	if err == nil || !strings.Contains(string(out), "in use by another foodflow (process "+fmt.Sprint(in.cmd.Process.Pid)) {
+		t.Fatalf("a second start: %v\n%s", err, out)
+	}
+	if in.query("SELECT 1") != "1" {
+		t.Fatal("the first one no longer answers")
+	}
+	in.stop()
+}
