@@ -51,6 +51,11 @@ func (c *cursor) id() (id plant.ID) {
 }
 
 func (c *cursor) long() int64 {
+	if len(c.b) > 0 && c.b[0] < 0x80 { // most enums, branches and lengths
+		u := c.b[0]
+		c.b = c.b[1:]
+		return int64(u>>1) ^ -int64(u&1)
+	}
 	u, n := binary.Uvarint(c.b)
 	if n <= 0 { // cut off, or past 64 bits
 		c.fail()
