@@ -10,4 +10,10 @@
 // non_replicated_deduplication_window (or is replicated). Check refuses to run
 // otherwise: without the setting on a target, a repeated insert would leave the
 // readings right and the rollups doubled.
+//
+// # Non-obvious
+//
+// Each rollup is fed from readings itself, not from the finer rollup. In a chain
+// of views, a repetition that the first target recognises is not passed on to
+// the next: after a crash between the two the coarser rollup stayed short.
 package ddl

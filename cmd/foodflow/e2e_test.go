@@ -287,15 +287,15 @@ func (in *installation) settled(n int) {
 	in.t.Helper()
 	var got string
 	for deadline := time.Now().Add(60 * time.Second); time.Now().Before(deadline); time.Sleep(100 * time.Millisecond) {
-		got = in.query("SELECT uniqExact(sensor_id, seq) FROM foodflow.readings")
+		got = in.query("SELECT uniqExact(sensor_id, ts, seq) FROM foodflow.readings")
 		var have int
 		if _, err := fmt.Sscan(got, &have); err == nil && have >= n {
 			break
 		}
 	}
-	got = in.query("SELECT uniqExact(sensor_id, seq) >= " + fmt.Sprint(n) + ", count() - uniqExact(sensor_id, seq), count() - uniqExact(_partition, _offset), count() - (SELECT sum(count) FROM foodflow.readings_1m), count() - (SELECT sum(count) FROM foodflow.readings_1d) FROM foodflow.readings")
-	if got != "1\t0\t0\t0\t0" {
-		in.t.Fatalf("of %d accepted readings: complete, copies, doubles, minute rollup, day rollup: %q (have %s)\n%s", n, got, in.query("SELECT uniqExact(sensor_id, seq), count() FROM foodflow.readings"), in.tail())
+	got = in.query("SELECT uniqExact(sensor_id, ts, seq) >= " + fmt.Sprint(n) + ", count() - uniqExact(sensor_id, ts, seq), count() - uniqExact(_partition, _offset), count() - (SELECT sum(count) FROM foodflow.readings_1m), count() - (SELECT sum(count) FROM foodflow.readings_1h), count() - (SELECT sum(count) FROM foodflow.readings_1d) FROM foodflow.readings")
+	if got != "1\t0\t0\t0\t0\t0" {
+		in.t.Fatalf("of %d accepted readings: complete, copies, doubles, minute, hour and day rollup: %q (have %s)\n%s", n, got, in.query("SELECT uniqExact(sensor_id, ts, seq), count() FROM foodflow.readings"), in.tail())
 	}
 }
 
@@ -348,7 +348,7 @@ func TestCleanStopUnderLoad(t *testing.T) {
 		t.Fatal(err)
 	}
 	<-in.done
-	l.end()
+	acked += l.end()
 	in.start()
 	in.settled(acked)
 	in.stop()
