@@ -137,14 +137,14 @@ func TestContainerOfLineEvents(t *testing.T) {
 	good, seq := 5.5, int64(3)
 	file := container(t, "deflate", newest(t, "ingest_line_event"), map[string]any{
 		"line": "bottling", "ts": int64(7), "type": "count", "good": &good, "unit": text("bottle"), "seq": &seq,
-	}, map[string]any{"line": "bottling", "ts": int64(8), "type": "state", "state": text("HELD"), "reason": text("jam"), "product": text("cola"), "event_id": text("x")})
+	}, map[string]any{"line": "bottling", "ts": int64(8), "type": "state", "state": text("HELD"), "reason": text("jam"), "product": text("cola"), "id": text("x")})
 	c, err := OpenLineEvents(bytes.NewReader(file), DefaultContainerLimits())
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer c.Close()
 	for _, want := range []IngestLineEvent{
-		{Line: "bottling", TS: 7, Type: "count", Good: 5.5, Unit: "bottle", Seq: 3, HasSeq: true},
+		{Line: "bottling", TS: 7, Type: "count", Good: 5.5, HasGood: true, Unit: "bottle", Seq: 3, HasSeq: true},
 		{Line: "bottling", TS: 8, Type: "state", State: "HELD", Reason: "jam", Product: "cola", ID: "x"},
 	} {
 		var got IngestLineEvent

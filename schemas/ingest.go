@@ -13,7 +13,8 @@ type IngestReading struct {
 	HasSeq  bool
 }
 
-// IngestLineEvent is a line event as a producer's container file carries it.
+// IngestLineEvent is a line event as a producer's container file carries it. A
+// text that is unsaid is empty; a number says by its Has whether it was there.
 type IngestLineEvent struct {
 	ID      string // of the event, "" when unsaid
 	Line    string
@@ -27,7 +28,8 @@ type IngestLineEvent struct {
 	Rework  float64
 	Unit    string
 	Seq     int64
-	HasSeq  bool
+
+	HasGood, HasScrap, HasRework, HasSeq bool
 }
 
 // OpenReadings opens a container file whose schema fits ingest_reading: the
@@ -74,7 +76,7 @@ func OpenLineEvents(r io.Reader, lim ContainerLimits) (*Container[IngestLineEven
 		{"scrap", wire.number, false},
 		{"rework", wire.number, false},
 		{"unit", wire.word, false},
-		{"event_id", wire.id, false},
+		{"id", wire.id, false},
 		{"seq", wire.integer, false},
 	}, setLineEvent)
 }
@@ -94,11 +96,11 @@ func setLineEvent(e *IngestLineEvent, field int, d *datum) {
 	case 5:
 		e.Product = d.text
 	case 6:
-		e.Good = d.double
+		e.Good, e.HasGood = d.double, d.kind != kindNull
 	case 7:
-		e.Scrap = d.double
+		e.Scrap, e.HasScrap = d.double, d.kind != kindNull
 	case 8:
-		e.Rework = d.double
+		e.Rework, e.HasRework = d.double, d.kind != kindNull
 	case 9:
 		e.Unit = d.text
 	case 10:

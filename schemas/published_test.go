@@ -376,7 +376,7 @@ func TestGoldenContainers(t *testing.T) {
 				t.Fatal(err)
 			}
 			for _, want := range []IngestLineEvent{
-				{Line: "bottling-1", TS: 1_764_000_000_123, Type: "state", State: "HELD", Reason: "jam"}, {Line: "bottling-1", TS: 1, Type: "count", Good: 5.5},
+				{Line: "bottling-1", TS: 1_764_000_000_123, Type: "state", State: "HELD", Reason: "jam"}, {Line: "bottling-1", TS: 1, Type: "count", Good: 5.5, HasGood: true},
 			} {
 				var got IngestLineEvent
 				if err := c.Next(&got); err != nil || got != want {
