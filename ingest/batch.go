@@ -44,6 +44,7 @@ type Batch struct {
 
 	reading plant.Reading
 	event   plant.LineEvent
+	name    []byte // of the sensor or line, where it came as a string
 }
 
 // NewBatch makes an empty batch.

@@ -178,6 +178,7 @@ type format uint8
 const (
 	formatJSON format = iota
 	formatLines
+	formatAvro
 )
 
 func formatOf(r *http.Request) (format, error) {
@@ -187,12 +188,18 @@ func formatOf(r *http.Request) (format, error) {
 		return formatJSON, nil
 	case err == nil && (media == "application/x-ndjson" || media == "application/ndjson" || media == "application/jsonl"):
 		return formatLines, nil
+	case err == nil && (media == "application/avro" || media == "avro/binary"):
+		return formatAvro, nil
 	}
-	return 0, fault.New(fault.UnsupportedMedia, "Content-Type must be application/json or application/x-ndjson")
+	return 0, fault.New(fault.UnsupportedMedia, "Content-Type must be application/json, application/x-ndjson or application/avro")
 }
 
 func (f format) read(b *ingest.Batch, kind ingest.Kind, body []byte) error {
 	switch {
+	case f == formatAvro && kind == ingest.Readings:
+		return b.ReadReadingsAvro(body)
+	case f == formatAvro:
+		return b.ReadEventsAvro(body)
 	case f == formatJSON && kind == ingest.Readings:
 		return b.ReadReadings(body)
 	case f == formatJSON:
