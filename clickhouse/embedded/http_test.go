@@ -85,7 +85,7 @@ func TestStatements(t *testing.T) {
 
 func TestGetIsReadOnly(t *testing.T) {
 	base := embeddedtest.Start(t)
-	resp, err := http.Get(base + "/?query=" + url.QueryEscape("CREATE DATABASE x")) //nolint:noctx // a test
+	resp, err := http.Get(base + "/?query=" + url.QueryEscape("CREATE DATABASE x"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -153,7 +153,7 @@ func TestStreams(t *testing.T) {
 	if _, body, _ := post(t, base, "", "SELECT number FROM numbers(1000000)"); strings.Count(body, "\n") != 1_000_000 {
 		t.Fatalf("%d lines", strings.Count(body, "\n"))
 	}
-	resp, err := http.Post(base, "text/plain", strings.NewReader("SELECT throwIf(number = 900000), number FROM numbers(1000000) SETTINGS max_block_size = 1000")) //nolint:noctx // a test
+	resp, err := http.Post(base, "text/plain", strings.NewReader("SELECT throwIf(number = 900000), number FROM numbers(1000000) SETTINGS max_block_size = 1000"))
 	if err != nil {
 		t.Fatal(err)
 	}

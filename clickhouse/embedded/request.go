@@ -2,6 +2,7 @@ package embedded
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -78,7 +79,7 @@ func (req *request) statement(method, inURL string, hasURL bool, body io.Reader)
 	if hasURL {
 		peek := make([]byte, 1)
 		n, err := io.ReadFull(body, peek)
-		if err != nil && n == 0 && err != io.EOF {
+		if err != nil && n == 0 && !errors.Is(err, io.EOF) {
 			return fmt.Errorf("reading body: %w", err)
 		}
 		req.body = io.MultiReader(bytes.NewReader(peek[:n]), body)
@@ -106,7 +107,7 @@ func (req *request) statement(method, inURL string, hasURL bool, body io.Reader)
 func splitInsert(body io.Reader) (string, io.Reader, error) {
 	head := make([]byte, 64<<10)
 	n, err := io.ReadFull(body, head)
-	if err != nil && err != io.EOF && err != io.ErrUnexpectedEOF {
+	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
 		return "", nil, fmt.Errorf("reading body: %w", err)
 	}
 	text := string(head[:n])

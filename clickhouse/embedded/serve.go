@@ -66,7 +66,7 @@ func Serve(ctx context.Context, cfg Config, logger *slog.Logger, ready func(addr
 	}
 	p := newPool(cfg.Connections, queueWait, dialer)
 	defer p.close()
-	l, err := net.Listen("tcp", cfg.Addr)
+	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", cfg.Addr)
 	if err != nil {
 		return fmt.Errorf("listening for ClickHouse's HTTP interface: %w", err)
 	}

@@ -6,13 +6,19 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
+	"time"
 
-	"github.com/foodflow/foodflow/internal/broker"
 	"github.com/foodflow/foodflow/internal/demo"
 	"github.com/foodflow/foodflow/internal/directory"
 	"github.com/foodflow/foodflow/internal/lifecycle"
+	"github.com/foodflow/foodflow/internal/masterdata"
+	"github.com/foodflow/foodflow/internal/migrate"
+	"github.com/foodflow/foodflow/internal/password"
+	"github.com/foodflow/foodflow/internal/postgres"
 )
 
 // demoLogin is made at the first start of a data directory and kept there.
@@ -39,42 +45,54 @@ func loadDemoLogin(dir string) (d demoLogin, err error) {
 // secret makes a password of 128 random bits or more.
 func secret() string { return rand.Text() }
 
-// seed publishes the demo plant to the directory.
+// seed makes the demo tenant in Postgres; the outbox carries it to Kafka.
 func (u *upRun) seed(ctx context.Context) error {
-	codec, err := u.r.codec(ctx, registryFlags{URL: u.registry}, u.DataDir)
-	if err != nil {
-		return err
-	}
-	cl, err := broker.Client(u.kafkaConfig())
-	if err != nil {
-		return err
-	}
-	defer cl.Close()
 	key, err := directory.ParseKey(u.demo.APIKey)
 	if err != nil {
 		return fmt.Errorf("reading the demo key: %w", err)
 	}
-	p := demo.Describe()
-	things := []any{p.Tenant, p.Calendar, directory.APIKey{ID: demo.ID("api_key", "demo"), Tenant: p.Tenant.ID, Public: key.Public, Hash: key.Hash(), Scopes: directory.Scopes()}}
-	for _, l := range p.Lines {
-		things = append(things, l.Line)
-		for _, s := range l.Sensors {
-			things = append(things, s.Sensor)
+	m, err := migrate.New(migrate.Config{URL: u.postgres, Parallel: 1}, u.r.logger)
+	if err != nil {
+		return err
+	}
+	cfg := postgres.DefaultConfig()
+	cfg.URL = u.postgres
+	db, err := postgres.Open(ctx, cfg)
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	_, err = masterdata.New(db, time.Now).SeedDemo(ctx, m, password.New(1, time.Minute), masterdata.Seed{Password: u.demo.Password, Key: key})
+	return err
+}
+
+// known waits until ingest has the demo key and plant: what Postgres holds
+// reaches it by Kafka.
+func (u *upRun) known(ctx context.Context) error {
+	for deadline := time.Now().Add(time.Minute); ; {
+		body := strings.NewReader(`{"readings":[]}`)
+		req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+u.addrs["ingest"]+"/v1/readings", body)
+		if err != nil {
+			return fmt.Errorf("asking ingest: %w", err)
+		}
+		req.Header.Set("X-API-Key", u.demo.APIKey)
+		req.Header.Set("Content-Type", "application/json")
+		resp, err := http.DefaultClient.Do(req)
+		if err == nil {
+			resp.Body.Close()
+			if resp.StatusCode == http.StatusAccepted {
+				return nil
+			}
+		}
+		if time.Now().After(deadline) {
+			return errors.New("ingest does not learn the demo plant: the outbox relay or Kafka does not work")
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(20 * time.Millisecond):
 		}
 	}
-	var msgs []broker.Message
-	for _, t := range things {
-		e, err := directory.EntryOf(1, t)
-		if err != nil {
-			return fmt.Errorf("describing the demo plant: %w", err)
-		}
-		v, err := codec.AppendDirectoryEntry(nil, &e)
-		if err != nil {
-			return err
-		}
-		msgs = append(msgs, broker.Message{Topic: broker.TopicDirectory, Key: e.Key(), Value: v})
-	}
-	return broker.NewProducer(cl).Publish(ctx, msgs)
 }
 
 // announce writes the ready file and says where everything is.

@@ -58,7 +58,7 @@ func (in *installation) Write(b []byte) (int, error) {
 // dataDir is a folder that Postgres' own user can reach, unlike t.TempDir.
 func dataDir(t *testing.T) string {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "foodflow-e2e-")
+	dir, err := os.MkdirTemp("", "foodflow-e2e-") //nolint:usetesting // see above
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -186,7 +186,7 @@ func (in *installation) kill(word string) {
 
 // query asks ClickHouse; "" when it does not answer.
 func (in *installation) query(q string) string {
-	resp, err := http.Post(in.Clickhouse, "text/plain", strings.NewReader(q)) //nolint:noctx // a test
+	resp, err := http.Post(in.Clickhouse, "text/plain", strings.NewReader(q))
 	if err != nil {
 		return ""
 	}

@@ -1,6 +1,3 @@
-// Command foodflow is every role of FoodFlow: foodflow up runs them all on one
-// machine with embedded engines, each other command runs one of them against
-// given addresses. foodflow --help lists them.
 package main
 
 import (
@@ -31,6 +28,7 @@ type cli struct {
 	Up               upCmd               `cmd:"" help:"Run everything on this machine with embedded engines."`
 	Ingest           ingestCmd           `cmd:"" help:"Accept readings and line events over HTTP and MQTT."`
 	Processors       processorsCmd       `cmd:"" help:"Score, count and store what is on Kafka."`
+	API              apiCmd              `cmd:"" name:"api" help:"Serve master data and results; carry changes to Kafka."`
 	Migrate          migrateCmd          `cmd:"" help:"Make or update topics and tables."`
 	KafkaEngine      kafkaEngineCmd      `cmd:"" help:"Run the embedded Kafka." hidden:""`
 	ClickhouseEngine clickhouseEngineCmd `cmd:"" help:"Run the embedded ClickHouse." hidden:""`

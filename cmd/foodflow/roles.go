@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/twmb/franz-go/pkg/kgo"
-
 	"github.com/foodflow/foodflow/clickhouse"
 	"github.com/foodflow/foodflow/clickhouse/ddl"
 	"github.com/foodflow/foodflow/clickhouse/sink"
@@ -16,6 +14,7 @@ import (
 	"github.com/foodflow/foodflow/ingest/kafkaout"
 	"github.com/foodflow/foodflow/ingest/mqttin"
 	"github.com/foodflow/foodflow/internal/broker"
+	"github.com/foodflow/foodflow/internal/migrate"
 	"github.com/foodflow/foodflow/internal/stream"
 	"github.com/foodflow/foodflow/processors/run"
 	"github.com/foodflow/foodflow/processors/snapshot"
@@ -90,7 +89,7 @@ type processorsCmd struct {
 func (c *processorsCmd) Run(e *env) error {
 	r := newRole(e, "processors", c.AdminAddr)
 	kafka := c.Kafka.config()
-	open := func(o ...kgo.Opt) (*kgo.Client, error) { return broker.Client(kafka, o...) }
+	open := broker.Opener(kafka)
 	ch, err := clickhouse.NewClient(c.Clickhouse.config())
 	if err != nil {
 		return err
@@ -184,8 +183,9 @@ func isDatabaseFault(err error) bool {
 }
 
 type migrateCmd struct {
-	Kafka      kafkaFlags      `embed:"" prefix:"kafka-"`
-	Clickhouse clickhouseFlags `embed:"" prefix:"clickhouse-"`
+	Kafka       kafkaFlags      `embed:"" prefix:"kafka-"`
+	Clickhouse  clickhouseFlags `embed:"" prefix:"clickhouse-"`
+	PostgresURL string          `help:"Postgres, as a user that may make schemas and roles." name:"postgres-url" placeholder:"URL"`
 }
 
 // Run makes what is missing and ends.
@@ -206,6 +206,13 @@ func (c *migrateCmd) Run(e *env) error {
 	if err := ddl.Apply(e.ctx, ch, ddl.DefaultOptions()); err != nil {
 		return err
 	}
-	e.logger.Info("topics and tables are up to date")
+	m, err := migrate.New(migrate.Config{URL: c.PostgresURL, Parallel: migrate.DefaultConfig().Parallel}, e.logger)
+	if err != nil {
+		return err
+	}
+	if err := m.Up(e.ctx, nil); err != nil {
+		return err
+	}
+	e.logger.Info("topics, tables and schemas are up to date")
 	return nil
 }

@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/foodflow/foodflow/clickhouse/embedded"
-	"github.com/foodflow/foodflow/internal/broker"
 	"github.com/foodflow/foodflow/internal/lifecycle"
 	postgresembedded "github.com/foodflow/foodflow/internal/postgres/embedded"
 	"github.com/foodflow/foodflow/schemas"
@@ -64,7 +63,7 @@ func (c *upCmd) Run(e *env) error {
 		return err
 	}
 	defer closeLog(u.log)
-	for _, step := range []func(context.Context) error{u.startKafka, u.startRegistry, u.startClickhouse, u.startPostgres, u.migrate, u.seed, u.startRoles, u.announce} {
+	for _, step := range []func(context.Context) error{u.startKafka, u.startRegistry, u.startClickhouse, u.startPostgres, u.migrate, u.seed, u.startRoles, u.known, u.announce} {
 		if err := step(e.ctx); err != nil {
 			_ = u.r.group.Stop() // the first error is the one that matters
 			return err
@@ -150,7 +149,7 @@ func (u *upRun) startClickhouse(ctx context.Context) error {
 		u.clickhouse = u.ClickhouseURL
 		return nil
 	}
-	lib, err := embedded.Install(ctx, u.CacheDir, func(s string) { u.r.logger.Info(s) })
+	lib, err := embedded.Install(ctx, u.CacheDir, func(s string) { u.r.logger.Info("installing an engine", "what", s) })
 	if err != nil {
 		return err
 	}
@@ -173,21 +172,19 @@ func (u *upRun) startPostgres(ctx context.Context) error {
 
 // migrate runs foodflow migrate to its end.
 func (u *upRun) migrate(ctx context.Context) error {
-	cmd := exec.CommandContext(ctx, u.self, "migrate", "--kafka-brokers", u.kafka, "--kafka-partitions", fmt.Sprint(u.Partitions), "--clickhouse-url", u.clickhouse)
+	cmd := exec.CommandContext(ctx, u.self, "migrate", "--kafka-brokers", u.kafka, "--kafka-partitions", fmt.Sprint(u.Partitions), "--clickhouse-url", u.clickhouse, "--postgres-url", u.postgres)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("making topics and tables: %w: %s", err, out)
 	}
 	return nil
 }
 
-func (u *upRun) kafkaConfig() broker.Config {
-	c := broker.DefaultConfig()
-	c.Brokers = []string{u.kafka}
-	return c
-}
-
 func (u *upRun) startRoles(ctx context.Context) error {
+	// The api goes first: the roles behind it need what its relay carries.
 	common := []string{"--kafka-brokers", u.kafka, "--registry-url", u.registry, "--cache-dir", u.DataDir}
+	if err := u.child(ctx, "api", append([]string{"api", "--postgres-url", u.postgres, "--admin-addr", u.addrs["api-admin"]}, common...)...); err != nil {
+		return err
+	}
 	if err := u.child(ctx, "processors", append([]string{"processors", "--clickhouse-url", u.clickhouse, "--admin-addr", u.addrs["processors-admin"]}, common...)...); err != nil {
 		return err
 	}

@@ -132,10 +132,11 @@ func (s *Server) accept(w http.ResponseWriter, r *http.Request, kind ingest.Kind
 	}
 	defer done()
 	partial := r.URL.Query().Get("partial") == "true"
-	work := func() (answer, error) { return s.publish(r.Context(), who.Tenant, kind, f, body, partial) }
+	ctx := r.Context()
+	work := func() (answer, error) { return s.publish(ctx, who.Tenant, kind, f, body, partial) }
 	var a answer
 	if key := r.Header.Get("Idempotency-Key"); key != "" {
-		a, err = s.keys.once(r.Context(), who.Tenant, key, fingerprint(kind, partial, body), work)
+		a, err = s.keys.once(ctx, who.Tenant, key, fingerprint(kind, partial, body), work)
 	} else {
 		a, err = work()
 	}

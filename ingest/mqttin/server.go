@@ -98,7 +98,7 @@ type levelled struct{ slog.Handler }
 // Handle lowers the level.
 func (l levelled) Handle(ctx context.Context, r slog.Record) error {
 	r.Level = slog.LevelDebug
-	if !l.Handler.Enabled(ctx, slog.LevelDebug) {
+	if !l.Enabled(ctx, slog.LevelDebug) {
 		return nil
 	}
 	return l.Handler.Handle(ctx, r)

@@ -81,3 +81,9 @@ func Client(c Config, more ...kgo.Opt) (*kgo.Client, error) {
 	}
 	return cl, nil
 }
+
+// Opener gives the function that opens clients of c, for packages that add
+// options of their own.
+func Opener(c Config) func(...kgo.Opt) (*kgo.Client, error) {
+	return func(more ...kgo.Opt) (*kgo.Client, error) { return Client(c, more...) }
+}

@@ -43,7 +43,7 @@ func (g *Group) Fail(err error) {
 func (g *Group) Start(ctx context.Context, name string, start, end func(context.Context) error) error {
 	if err := start(ctx); err != nil {
 		err = fmt.Errorf("starting %s: %w", name, err)
-		return errors.Join(err, g.Stop())
+		return errors.Join(err, g.Stop()) //nolint:contextcheck // the end outlives the context that asked for it
 	}
 	if end != nil {
 		g.stops = append(g.stops, stop{name, end})
@@ -58,7 +58,7 @@ func (g *Group) Wait(ctx context.Context) error {
 	case <-ctx.Done():
 	case err = <-g.failed:
 	}
-	return errors.Join(err, g.Stop())
+	return errors.Join(err, g.Stop()) //nolint:contextcheck // likewise
 }
 
 // Stop stops everything that was started, last first. Safe twice.

@@ -69,7 +69,7 @@ func (p *Process) Start(ctx context.Context) error {
 		close(p.done)
 		return err
 	}
-	go p.keep(exited)
+	go p.keep(exited) //nolint:contextcheck // it outlives ctx; Stop ends it
 	return nil
 }
 

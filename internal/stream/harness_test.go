@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"hash/fnv"
-	"io"
 	"log/slog"
 	"sync"
 	"testing"
@@ -75,7 +74,7 @@ func (w *world) runner(reg prometheus.Registerer) *Runner {
 	w.t.Helper()
 	r, err := New(w.cfg, Deps{
 		Client: w.client, Snapshots: w.snaps, Registry: reg,
-		Logger: slog.New(slog.NewTextHandler(io.Discard, nil)),
+		Logger: slog.New(slog.DiscardHandler),
 		Tasks:  func(s Slot) (Task, error) { return &hashTask{slot: s, store: w.store}, nil },
 	})
 	if err != nil {
@@ -101,7 +100,6 @@ type tokenStore struct {
 	mu     sync.Mutex
 	tokens map[string]bool
 	rows   map[string]int
-	states map[int32]uint64
 	hits   int // inserts dropped by their token
 	fail   func() error
 	blind  bool // ignore tokens: the negative control

@@ -196,7 +196,8 @@ func (d *Detector) latch(score float32, ts int64) float32 {
 
 // flatline finds a value repeated far longer than ever before.
 func (d *Detector) flatline(value float64, ts int64, f *Findings) {
-	if d.n > 0 && value != d.last { //nolint:staticcheck // bit equality is what a stuck sensor shows
+	// Bit equality: a stuck sensor shows the very same value.
+	if d.n > 0 && value != d.last {
 		d.longest = max(d.longest, d.repeats)
 		d.repeats, d.flatReported = 0, false
 		return

@@ -55,6 +55,8 @@ func class(cfg *Config, s plant.State, reason string) plant.TimeClass {
 		return plant.ClassPlannedStop
 	case plant.StateUndefined:
 		return plant.ClassNoSignal
+	case plant.StateStopped, plant.StateStopping, plant.StateAborting, plant.StateAborted, plant.StateHolding, plant.StateHeld,
+		plant.StateUnholding, plant.StateClearing:
 	}
 	if cfg.PlannedReasons[reason] {
 		return plant.ClassPlannedStop

@@ -1,6 +1,7 @@
 package oee
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -218,7 +219,7 @@ func TestBeyondTheHorizon(t *testing.T) {
 	l.Advance(&cfg, out.add)
 	l.Signal(&cfg, t0+HorizonMS+4*minuteMS, out.add)
 	e := state(0, plant.StateHeld, "", "")
-	if _, err := l.Event(&cfg, &e, out.add); err != ErrLate {
+	if _, err := l.Event(&cfg, &e, out.add); !errors.Is(err, ErrLate) {
 		t.Errorf("a state event from before the horizon: %v", err)
 	}
 	c := made(5000, 7, 1)

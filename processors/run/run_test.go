@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
-	"io"
 	"log/slog"
 	"strings"
 	"testing"
@@ -84,7 +83,7 @@ func (w *world) client(opts ...kgo.Opt) *kgo.Client {
 // life runs one processor until ctx ends or it fails.
 func (w *world) life(ctx context.Context) error {
 	open := func(o ...kgo.Opt) (*kgo.Client, error) { return broker.Client(w.kafka, o...) }
-	logger := slog.New(slog.NewTextHandler(io.Discard, nil))
+	logger := slog.New(slog.DiscardHandler)
 	snaps, err := snapshot.New(broker.TopicProcessorState, open, logger)
 	if err != nil {
 		return err

@@ -70,7 +70,7 @@ func launch() (string, error) {
 	cfg.Library, cfg.Dir = lib, dir
 	addr, failed := make(chan string, 1), make(chan error, 1)
 	go func() {
-		failed <- embedded.Serve(context.Background(), cfg, slog.New(slog.NewTextHandler(io.Discard, nil)), func(a string) { addr <- a })
+		failed <- embedded.Serve(context.Background(), cfg, slog.New(slog.DiscardHandler), func(a string) { addr <- a })
 	}()
 	select {
 	case a := <-addr:

@@ -44,7 +44,7 @@ func Serve(ctx context.Context, cfg Config, logger *slog.Logger, ready func(addr
 			if err != nil {
 				return nil, fmt.Errorf("splitting address: %w", err)
 			}
-			return net.Listen(network, net.JoinHostPort(host, p))
+			return (&net.ListenConfig{}).Listen(ctx, network, net.JoinHostPort(host, p))
 		}),
 		kfake.BrokerConfigs(map[string]string{
 			"group.initial.rebalance.delay.ms": "0",
@@ -87,7 +87,7 @@ func (c Config) listen() (string, int, error) {
 			return host, old, nil
 		}
 	}
-	l, err := net.Listen("tcp", net.JoinHostPort(host, "0"))
+	l, err := net.Listen("tcp", net.JoinHostPort(host, "0")) //nolint:noctx // loopback, at once
 	if err != nil {
 		return "", 0, fmt.Errorf("finding a free port: %w", err)
 	}
@@ -96,7 +96,7 @@ func (c Config) listen() (string, int, error) {
 }
 
 func free(host string, port int) bool {
-	l, err := net.Listen("tcp", net.JoinHostPort(host, strconv.Itoa(port)))
+	l, err := net.Listen("tcp", net.JoinHostPort(host, strconv.Itoa(port))) //nolint:noctx // loopback, at once
 	if err != nil {
 		return false
 	}

@@ -127,13 +127,16 @@ const staleWait = 20 * time.Second
 func clearStale(ctx context.Context, data string) error {
 	path := filepath.Join(data, "postmaster.pid")
 	b, err := os.ReadFile(path)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
 	if err != nil {
-		return nil // there is none
+		return fmt.Errorf("looking for a server from an earlier run: %w", err)
 	}
 	first, _, _ := strings.Cut(string(b), "\n")
 	pid, err := strconv.Atoi(strings.TrimSpace(first))
 	if err != nil || pid <= 1 {
-		return nil // Postgres says better what is wrong with it
+		return fmt.Errorf("%s names no process; remove it if no server runs on the directory", path)
 	}
 	for deadline := time.Now().Add(staleWait); runsOn(pid, data); {
 		_ = syscall.Kill(pid, syscall.SIGINT) // an error says that it is gone
