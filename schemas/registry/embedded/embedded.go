@@ -96,8 +96,13 @@ func notFound(code int, format string, args ...any) error {
 // version.
 func canonical(text string) (string, error) {
 	var v any
-	if err := json.Unmarshal([]byte(text), &v); err != nil {
+	dec := json.NewDecoder(strings.NewReader(text))
+	dec.UseNumber() // a float would round a default past 2^53
+	if err := dec.Decode(&v); err != nil {
 		return "", &apiError{http.StatusUnprocessableEntity, 42201, "Invalid schema: " + err.Error()}
+	}
+	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
+		return "", &apiError{http.StatusUnprocessableEntity, 42201, "Invalid schema: text behind it"}
 	}
 	var b strings.Builder
 	enc := json.NewEncoder(&b)
@@ -137,6 +142,9 @@ func (r *Registry) Register(subject, text string) (int, error) {
 	if err := r.save(); err != nil {
 		r.state.Schemas = old.Schemas
 		r.state.Subjects[subject] = before
+		if before == nil {
+			delete(r.state.Subjects, subject)
+		}
 		return 0, err
 	}
 	return id, nil
