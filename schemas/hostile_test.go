@@ -105,6 +105,9 @@ func hostileContainers(t testing.TB) map[string]hostile {
 		"not UTF-8":             {rawContainer(plainSchema, "null", block(1, 11, append([]byte{2, 0xff, 2}, make([]byte, 8)...)...)), ErrBody},
 		"enum out of range":     {rawContainer(withField(`{"name":"quality","type":{"type":"enum","name":"Q","symbols":["a"]}}`), "null", block(1, int64(len(record)+1), append(record[:len(record):len(record)], 4)...)), ErrBody},
 		"snappy length lies":    {rawContainer(plainSchema, "snappy", block(1, 12, 0xff, 0xff, 0xff, 0x01, 0, 0, 0, 0, 0, 0, 0, 0)), ErrContainer},
+		"int past 32 bits":      {rawContainer(strings.Replace(plainSchema, "long", "int", 1), "null", block(1, 15, append([]byte{2, 's', 0xfe, 0xff, 0xff, 0xff, 0x7f}, make([]byte, 8)...)...)), ErrBody},
+		"boolean of 2":          {rawContainer(withField(`{"name":"b","type":"boolean"}`), "null", block(1, int64(len(record)+1), append(record[:len(record):len(record)], 2)...)), ErrBody},
+		"sync marker":           {append(rawContainer(plainSchema, "null", block(1, int64(len(record)), record...))[:len(rawContainer(plainSchema, "null", block(1, int64(len(record)), record...)))-1], 8), ErrContainer},
 		"snappy checksum":       {rawContainer(plainSchema, "snappy", block(1, 7, 1, 0, 'a', 0, 0, 0, 0)), ErrContainer},
 		"deflate garbage":       {rawContainer(plainSchema, "deflate", block(1, 4, 0xff, 0xff, 0xff, 0xff)), ErrContainer},
 		"zstd garbage":          {rawContainer(plainSchema, "zstandard", block(1, 4, 0xff, 0xff, 0xff, 0xff)), ErrContainer},
@@ -115,4 +118,17 @@ func hostileContainers(t testing.TB) map[string]hostile {
 		cases[codec+" bomb"] = hostile{container(t, codec, plainSchema, zeros), ErrTooLarge}
 	}
 	return cases
+}
+
+// TestSnappyLengthIsNotBelieved: a block of a dozen bytes that promises 4 MiB
+// gets no memory for them.
+func TestSnappyLengthIsNotBelieved(t *testing.T) {
+	lie := []byte{0xff, 0xff, 0xff, 0x01, 0, 0, 0, 0, 0, 0, 0, 0}
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	_, err := snap{limit: 4 << 20}.inflate(nil, lie)
+	runtime.ReadMemStats(&after)
+	if took := after.TotalAlloc - before.TotalAlloc; !errors.Is(err, ErrContainer) || took > 1<<20 {
+		t.Errorf("%v, and %d bytes taken", err, took)
+	}
 }

@@ -32,10 +32,13 @@ func TestFloodOfIDs(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	asked := reg.asked
+	if err := c.DecodeReading(frameOf(maxID+1, body), &r); !errors.Is(err, ErrUnknownSchema) || reg.asked != asked {
+		t.Errorf("an id that no registry gives was asked for (%v)", err)
+	}
 	if n := len(c.foreign.refused); n > maxRefused {
 		t.Errorf("%d ids remembered, want at most %d", n, maxRefused)
 	}
-	asked := reg.asked
 	if err := c.DecodeReading(frameOf(foreign, body), &r); err != nil || reg.asked != asked {
 		t.Errorf("the schema in use was forgotten (%v)", err)
 	}
