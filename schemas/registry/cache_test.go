@@ -68,6 +68,15 @@ func TestDamagedCacheIsRefused(t *testing.T) {
 	}
 }
 
+// TestOtherFormatIsRefused: a file of a later program is whole, yet not read.
+func TestOtherFormatIsRefused(t *testing.T) {
+	_, whole := filled(t, filepath.Join(t.TempDir(), "cache"))
+	later := bytes.Replace(whole, []byte(`"format":1`), []byte(`"format":2`), 1)
+	if _, err := parseCache(later); bytes.Equal(later, whole) || err == nil {
+		t.Error("a file of format 2 was taken")
+	}
+}
+
 func TestCacheIsBounded(t *testing.T) {
 	c := newCache("")
 	for i := range maxCached + 10 {

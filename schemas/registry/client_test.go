@@ -313,3 +313,51 @@ func TestValidateNamesEveryFault(t *testing.T) {
 		t.Errorf("a password is in the error: %v", err)
 	}
 }
+
+// TestStartWithRegistryDownIsNotSlow: one try in vain is enough for all
+// subjects whose answer is at hand.
+func TestStartWithRegistryDownIsNotSlow(t *testing.T) {
+	s := serve(t)
+	path := filepath.Join(t.TempDir(), "cache")
+	if _, err := schemas.NewCodec(t.Context(), client(t, s.server.URL, path)); err != nil {
+		t.Fatal(err)
+	}
+	s.server.Close()
+	c := client(t, s.server.URL, path)
+	if _, err := schemas.NewCodec(t.Context(), c); err != nil {
+		t.Fatal(err)
+	}
+	if got := testutil.ToFloat64(c.metrics.requests.WithLabelValues(opRegister, "unreachable")); got != 1 {
+		t.Errorf("%v tries in vain, want 1", got)
+	}
+	if got := testutil.ToFloat64(c.metrics.cached.WithLabelValues(opRegister)); got != float64(len(schemas.Names())) {
+		t.Errorf("%v answers from the cache, want one a subject", got)
+	}
+}
+
+// TestForeignSchemaTypes: a schema that is not Avro, or that leans on others, is
+// none for us, and final for the record.
+func TestForeignSchemaTypes(t *testing.T) {
+	s := serve(t)
+	base, _, err := s.RegisterSchema("base", sr.Schema{Schema: `{"type":"record","name":"B","fields":[]}`})
+	if err != nil {
+		t.Fatal(err)
+	}
+	proto, _, err := s.RegisterSchema("p", sr.Schema{Schema: `syntax = "proto3";`, Type: sr.TypeProtobuf})
+	if err != nil {
+		t.Fatal(err)
+	}
+	leaning, _, err := s.RegisterSchema("l", sr.Schema{Schema: `{"type":"array","items":"B"}`, References: []sr.SchemaReference{{Name: "B", Subject: "base", Version: 1}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := client(t, s.server.URL, "")
+	for _, id := range []int{proto, leaning} {
+		if _, err := c.Schema(t.Context(), id); !errors.Is(err, schemas.ErrUnknownSchema) {
+			t.Errorf("schema %d: %v, want ErrUnknownSchema", id, err)
+		}
+	}
+	if _, err := c.Schema(t.Context(), base); err != nil {
+		t.Errorf("control: %v", err)
+	}
+}
