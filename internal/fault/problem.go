@@ -8,8 +8,9 @@ import (
 	"strconv"
 )
 
-// problem is the wire form of RFC 9457 with the members design.md names.
-type problem struct {
+// Document is the wire form of RFC 9457 with the members that every FoodFlow
+// error has.
+type Document struct {
 	Type   string `json:"type"`
 	Title  string `json:"title"`
 	Status int    `json:"status"`
@@ -63,28 +64,42 @@ func shapeOf(k Kind) shape {
 // Status gives the HTTP status of a kind.
 func (k Kind) Status() int { return shapeOf(k).status }
 
-// Problem answers with err as application/problem+json. What is not an *Error
-// is answered as a 500 without detail.
-func Problem(w http.ResponseWriter, err error) {
+// Describe gives the wire form of err. What is not an *Error is an internal
+// error without detail.
+func Describe(err error) (Document, *Error) {
 	var e *Error
 	if !errors.As(err, &e) {
 		e = &Error{Kind: Internal}
 	}
 	s := shapeOf(e.Kind)
-	p := problem{Type: "urn:foodflow:problem:" + s.slug, Title: s.title, Status: s.status, Detail: e.Detail, Errors: e.Items, Total: e.Total}
+	p := Document{Type: "urn:foodflow:problem:" + s.slug, Title: s.title, Status: s.status, Detail: e.Detail, Errors: e.Items, Total: e.Total}
 	if e.Kind == Internal {
 		p.Detail, p.Errors = "", nil
 	}
-	h := w.Header()
-	h.Set("Content-Type", "application/problem+json")
-	h.Set("Cache-Control", "no-store")
+	return p, e
+}
+
+// Headers gives the headers that belong to an error's answer.
+func (e *Error) Headers() http.Header {
+	h := http.Header{"Cache-Control": {"no-store"}}
 	if e.RetryAfter > 0 {
 		h.Set("Retry-After", strconv.Itoa(int(math.Ceil(e.RetryAfter.Seconds()))))
 	}
 	if e.Kind == Unauthenticated {
 		h.Set("WWW-Authenticate", `ApiKey realm="foodflow"`)
 	}
-	w.WriteHeader(s.status)
+	return h
+}
+
+// Problem answers with err as application/problem+json.
+func Problem(w http.ResponseWriter, err error) {
+	p, e := Describe(err)
+	h := w.Header()
+	for k, v := range e.Headers() {
+		h[k] = v
+	}
+	h.Set("Content-Type", "application/problem+json")
+	w.WriteHeader(p.Status)
 	// An error here means that the client is gone.
 	_ = json.NewEncoder(w).Encode(p)
 }

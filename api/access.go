@@ -1,0 +1,111 @@
+package api
+
+import (
+	"context"
+	"net/http"
+	"reflect"
+	"slices"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humachi"
+
+	"github.com/foodflow/foodflow/api/auth"
+	"github.com/foodflow/foodflow/internal/fault"
+	"github.com/foodflow/foodflow/internal/masterdata"
+)
+
+// Roles names who may call a route. The document shows it as x-roles, and the
+// tests of the role table are made from that.
+type Roles []string
+
+// The lists in use. A role stands in the list of everything it may do; there is
+// no other inheritance.
+func public() Roles { return nil }
+func readers() Roles {
+	return Roles{masterdata.RoleAdmin, masterdata.RoleManager, masterdata.RoleOperator, masterdata.RoleViewer}
+}
+func operators() Roles {
+	return Roles{masterdata.RoleAdmin, masterdata.RoleManager, masterdata.RoleOperator}
+}
+func managers() Roles { return Roles{masterdata.RoleAdmin, masterdata.RoleManager} }
+func admins() Roles   { return Roles{masterdata.RoleAdmin} }
+func senders() Roles {
+	return Roles{masterdata.RoleAdmin, masterdata.RoleManager, masterdata.RoleOperator, masterdata.RoleIngest}
+}
+func anyone() Roles { return masterdata.Roles() }
+
+// rolesExtension is where an operation keeps its roles.
+const rolesExtension = "x-roles"
+
+func typeOf[T any]() reflect.Type { return reflect.TypeFor[T]() }
+
+// handle declares a route: who may call it and what it does. Every error becomes
+// a problem here.
+func handle[I, O any](s *Server, roles Roles, op huma.Operation, do func(context.Context, *I) (*O, error)) {
+	op.Extensions = map[string]any{rolesExtension: []string(roles)}
+	if op.Errors == nil {
+		op.Errors = []int{http.StatusUnprocessableEntity, http.StatusTooManyRequests, http.StatusInternalServerError}
+	}
+	if roles != nil {
+		op.Security = []map[string][]string{{"bearer": {}}, {"apiKey": {}}}
+		op.Errors = append(op.Errors, http.StatusUnauthorized, http.StatusForbidden)
+	}
+	slices.Sort(op.Errors)
+	op.Errors = slices.Compact(op.Errors)
+	op.MaxBodyBytes = s.cfg.MaxBody
+	huma.Register(s.huma, op, func(ctx context.Context, in *I) (*O, error) {
+		out, err := do(ctx, in)
+		if err != nil {
+			return nil, s.refuse(ctx, err)
+		}
+		return out, nil
+	})
+}
+
+// refuse turns an error into its answer; what is our own fault is logged.
+func (s *Server) refuse(ctx context.Context, err error) error {
+	p := newProblem(err)
+	if p.err.Kind == fault.Internal {
+		s.Logger.ErrorContext(ctx, "request failed", "error", err, "request_id", requestID(ctx))
+	}
+	return p
+}
+
+type principalKey struct{}
+
+// principal is who the request speaks for; admit has put it there.
+func principal(ctx context.Context) auth.Principal {
+	p, _ := ctx.Value(principalKey{}).(auth.Principal)
+	return p
+}
+
+// admit finds out who asks, holds the route's roles and the rate.
+func (s *Server) admit(ctx huma.Context, next func(huma.Context)) {
+	r, w := humachi.Unwrap(ctx)
+	roles, _ := ctx.Operation().Extensions[rolesExtension].([]string)
+	who, source := auth.Principal{}, "address:"+address(r)
+	if roles != nil {
+		p, err := s.Auth.Authenticate(r)
+		if err != nil {
+			if ok := s.limits.take(w.Header(), source, s.Now()); !ok {
+				err = tooMany()
+			}
+			s.m.refused.WithLabelValues("unauthenticated").Inc()
+			fault.Problem(w, err)
+			return
+		}
+		who, source = p, p.Subject.String()
+		note(r.Context(), p)
+	}
+	if !s.limits.take(w.Header(), source, s.Now()) {
+		s.m.refused.WithLabelValues("rate").Inc()
+		fault.Problem(w, tooMany())
+		return
+	}
+	if roles != nil && !slices.ContainsFunc(who.Roles, func(role string) bool { return slices.Contains(roles, role) }) {
+		s.m.refused.WithLabelValues("forbidden").Inc()
+		fault.Problem(w, fault.New(fault.Forbidden, "this needs one of the roles %v", roles))
+		return
+	}
+	next(huma.WithValue(ctx, principalKey{}, who))
+}

@@ -1,0 +1,483 @@
+package api
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/foodflow/foodflow/api/auth"
+	"github.com/foodflow/foodflow/clickhouse/query"
+	"github.com/foodflow/foodflow/internal/demo"
+	"github.com/foodflow/foodflow/internal/directory"
+	"github.com/foodflow/foodflow/internal/masterdata"
+	"github.com/foodflow/foodflow/internal/migrate"
+	"github.com/foodflow/foodflow/internal/password"
+	"github.com/foodflow/foodflow/internal/plant"
+	"github.com/foodflow/foodflow/internal/postgres"
+	"github.com/foodflow/foodflow/internal/testkit"
+	"github.com/foodflow/foodflow/schemas"
+	"github.com/jackc/pgx/v5"
+)
+
+// world is an API on a real Postgres with two tenants: demo, which also runs
+// the installation, and rival.
+type world struct {
+	t      testing.TB
+	s      *Server
+	db     *postgres.DB
+	m      *migrate.Migrator
+	dir    *directory.Store
+	seed   masterdata.Seed
+	read   *fakeReadings
+	rec    *fakeRecorder
+	logs   *safeBuffer
+	cfg    postgres.Config
+	hasher *password.Hasher
+}
+
+const rivalAdmin, rivalPassword = "admin@rival.example", "rival-password"
+
+func newWorld(t testing.TB) *world {
+	t.Helper()
+	w := &world{t: t, dir: directory.NewStore(), read: &fakeReadings{}, rec: &fakeRecorder{}, logs: &safeBuffer{}, hasher: password.New(2, 10*time.Second)}
+	w.cfg = postgres.DefaultConfig()
+	w.cfg.URL = testkit.Postgres(t)
+	mc := migrate.DefaultConfig()
+	mc.URL = w.cfg.URL
+	log := slog.New(slog.NewJSONHandler(w.logs, nil))
+	m, err := migrate.New(mc, log)
+	must(t, err)
+	must(t, m.Shared(t.Context()))
+	w.m = m
+	w.db, err = postgres.Open(context.Background(), w.cfg)
+	must(t, err)
+	t.Cleanup(w.db.Close)
+	store := masterdata.New(w.db, time.Now)
+	w.seed = masterdata.Seed{Password: "demo-password", Key: directory.NewKey()}
+	_, err = store.SeedDemo(t.Context(), m, w.hasher, w.seed)
+	must(t, err)
+	hash, err := w.hasher.Hash(t.Context(), rivalPassword)
+	must(t, err)
+	_, err = store.Provision(t.Context(), m, masterdata.NewTenant{Key: "rival", Name: "Rival", Admin: masterdata.User{UserFields: masterdata.UserFields{Email: rivalAdmin, Name: "R"}, Hash: hash}})
+	must(t, err)
+	secret := bytes.Repeat([]byte{7}, 32)
+	ac := auth.DefaultConfig()
+	ac.Secret = secret
+	keys, err := auth.NewKeys(ac, store, log, time.Now)
+	must(t, err)
+	must(t, keys.Load(t.Context()))
+	cfg := DefaultConfig()
+	cfg.Secret, cfg.OperatorTenant, cfg.Rate, cfg.Burst = secret, demo.TenantKey, 1e6, 1e6
+	w.s, err = New(cfg, Deps{
+		Store: store, Directory: w.dir, Auth: auth.New(ac, keys, store, w.dir, w.hasher, log, time.Now),
+		Readings: w.read, Recorder: w.rec, Provisioner: m, Logger: log, Now: time.Now,
+	})
+	must(t, err)
+	w.sync()
+	return w
+}
+
+func must(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// sync does the relay's and the follower's work: it applies the outbox to the
+// directory.
+func (w *world) sync() {
+	w.t.Helper()
+	must(w.t, w.db.InShared(w.t.Context(), func(ctx context.Context, tx pgx.Tx) error {
+		rows, err := tx.Query(ctx, "SELECT kind, tenant_id, subject_kind, subject_id, version, data::text FROM outbox WHERE kind <> 'event' ORDER BY id")
+		if err != nil {
+			return err
+		}
+		var kind string
+		var e schemas.DirectoryEntry
+		_, err = pgx.ForEachRow(rows, []any{&kind, &e.Tenant, &e.Kind, &e.ID, &e.Version, &e.Data}, func() error {
+			if kind == "tombstone" {
+				return w.dir.Remove(string(e.Key()))
+			}
+			return w.dir.Apply(&e)
+		})
+		return err
+	}))
+}
+
+// answer is what came back.
+type answer struct {
+	status int
+	header http.Header
+	body   []byte
+}
+
+func (a answer) json(t testing.TB) map[string]any {
+	t.Helper()
+	var v map[string]any
+	if err := json.Unmarshal(a.body, &v); err != nil {
+		t.Fatalf("status %d, body %s: %v", a.status, a.body, err)
+	}
+	return v
+}
+
+// call sends a request; credential is a token, an API key or "". More are
+// header names and values by turns.
+func (w *world) call(credential, method, path string, body any, more ...string) answer {
+	w.t.Helper()
+	var in io.Reader
+	switch b := body.(type) {
+	case nil:
+	case string:
+		in = strings.NewReader(b)
+	default:
+		text, err := json.Marshal(b)
+		must(w.t, err)
+		in = bytes.NewReader(text)
+	}
+	r := httptest.NewRequestWithContext(w.t.Context(), method, path, in)
+	if in != nil {
+		r.Header.Set("Content-Type", "application/json")
+	}
+	switch {
+	case strings.HasPrefix(credential, "ff_"):
+		r.Header.Set("X-API-Key", credential)
+	case credential != "":
+		r.Header.Set("Authorization", "Bearer "+credential)
+	}
+	for i := 0; i+1 < len(more); i += 2 {
+		r.Header.Set(more[i], more[i+1])
+	}
+	rec := httptest.NewRecorder()
+	w.s.Handler().ServeHTTP(rec, r)
+	return answer{rec.Code, rec.Result().Header, rec.Body.Bytes()}
+}
+
+func (w *world) login(email, pass string) (access, refresh string) {
+	w.t.Helper()
+	a := w.call("", http.MethodPost, "/api/v1/auth/login", map[string]string{"email": email, "password": pass})
+	if a.status != http.StatusOK {
+		w.t.Fatalf("log-in: %d %s", a.status, a.body)
+	}
+	v := a.json(w.t)
+	return v["access_token"].(string), v["refresh_token"].(string)
+}
+
+func (w *world) admin() string {
+	w.t.Helper()
+	access, _ := w.login(demo.AdminEmail, w.seed.Password)
+	return access
+}
+
+func (a answer) want(t testing.TB, status int) answer {
+	t.Helper()
+	if a.status != status {
+		t.Fatalf("status %d, want %d: %s", a.status, status, a.body)
+	}
+	return a
+}
+
+type safeBuffer struct {
+	mu sync.Mutex // guards b
+	b  bytes.Buffer
+}
+
+func (s *safeBuffer) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.b.Write(p)
+}
+
+func (s *safeBuffer) String() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.b.String()
+}
+
+// fakeReadings stands for ClickHouse; the read models themselves are tested on
+// the engine in clickhouse/query.
+type fakeReadings struct {
+	raw   []query.Reading
+	parts []query.OEEParts
+	last  query.ReadingsQuery
+	asked []plant.ID
+	err   error
+}
+
+func (f *fakeReadings) Readings(_ context.Context, q query.ReadingsQuery) ([]query.Reading, bool, error) {
+	f.last, f.asked = q, append(f.asked, q.Tenant)
+	var out []query.Reading
+	for _, r := range f.raw {
+		if q.After == nil || r.Offset > q.After.Offset {
+			out = append(out, r)
+		}
+	}
+	return out[:min(q.Limit, len(out))], len(out) > q.Limit, f.err
+}
+
+func (f *fakeReadings) Buckets(_ context.Context, _ query.Resolution, q query.ReadingsQuery) ([]query.Bucket, bool, error) {
+	f.last, f.asked = q, append(f.asked, q.Tenant)
+	return []query.Bucket{}, false, f.err
+}
+
+func (f *fakeReadings) Anomalies(_ context.Context, q query.AnomaliesQuery) ([]query.Anomaly, bool, error) {
+	f.asked = append(f.asked, q.Tenant)
+	return []query.Anomaly{{ID: plant.NewID(), Sensor: demo.ID("sensor", demo.MachineTemperature), Kind: "deviation", Score: 1}}, false, f.err
+}
+
+func (f *fakeReadings) OEE(_ context.Context, q query.OEEQuery) ([]query.OEEParts, error) {
+	f.asked = append(f.asked, q.Tenant)
+	return f.parts, f.err
+}
+
+func (f *fakeReadings) Ping(context.Context) error { return f.err }
+
+type fakeRecorder struct {
+	readings []plant.Reading
+	events   []plant.LineEvent
+	err      error
+}
+
+func (f *fakeRecorder) Readings(_ context.Context, r []plant.Reading) error {
+	f.readings = append(f.readings, r...)
+	return f.err
+}
+
+func (f *fakeRecorder) LineEvents(_ context.Context, e []plant.LineEvent) error {
+	f.events = append(f.events, e...)
+	return f.err
+}
+
+func TestHealthAndInfo(t *testing.T) {
+	w := newWorld(t)
+	if got := w.call("", "GET", "/health", nil).want(t, 200).json(t); got["status"] != "ok" {
+		t.Errorf("health %v", got)
+	}
+	w.read.err = fmt.Errorf("away")
+	if got := w.call("", "GET", "/health", nil).want(t, 200).json(t); got["status"] != "degraded" {
+		t.Errorf("health %v", got)
+	}
+	if got := w.call("", "GET", "/", nil).want(t, 200).json(t); got["name"] != "FoodFlow" {
+		t.Errorf("info %v", got)
+	}
+	if got := w.call("", "GET", "/api/openapi.json", nil).want(t, 200).json(t); got["openapi"] != "3.1.0" {
+		t.Errorf("openapi %v", got["openapi"])
+	}
+}
+
+// TestResourceLife takes a sensor from its making to its end.
+func TestResourceLife(t *testing.T) {
+	w := newWorld(t)
+	token := w.admin()
+	in := map[string]any{"key": "new-one", "name": "New", "unit": "degC", "kind": "temperature", "h": 5.5}
+	made := w.call(token, "POST", "/api/v1/plant-ops/sensors", in).want(t, 201)
+	id := made.json(t)["id"].(string)
+	if made.header.Get("ETag") != `"1"` || !strings.HasSuffix(made.header.Get("Location"), id) {
+		t.Errorf("headers %v", made.header)
+	}
+	one := "/api/v1/plant-ops/sensors/" + id
+	w.call(token, "POST", "/api/v1/plant-ops/sensors", in).want(t, 409)
+	w.call(token, "GET", "/api/v1/plant-ops/sensors/new-one", nil).want(t, 200)
+	w.call(token, "PATCH", one, map[string]any{"name": "x"}).want(t, 428)
+	w.call(token, "PATCH", one, map[string]any{"name": "x"}, "If-Match", `"9"`).want(t, 412)
+	w.call(token, "PATCH", one, map[string]any{"id": plant.NewID()}, "If-Match", `"1"`).want(t, 422)
+	w.call(token, "PATCH", one, map[string]any{"name": 5}, "If-Match", `"1"`).want(t, 422)
+	w.call(token, "PATCH", one, "[]", "If-Match", `"1"`).want(t, 400)
+	got := w.call(token, "PATCH", one, map[string]any{"name": "Newer", "h": nil}, "If-Match", `"1"`).want(t, 200)
+	if v := got.json(t); v["name"] != "Newer" || v["h"] != nil || v["version"] != 2.0 || v["unit"] != "degC" || got.header.Get("ETag") != `"2"` {
+		t.Errorf("after the patch %v", v)
+	}
+	w.call(token, "DELETE", one, nil).want(t, 428)
+	w.call(token, "DELETE", one, nil, "If-Match", `"2"`).want(t, 204)
+	w.call(token, "GET", one, nil).want(t, 404)
+	events := w.call(token, "GET", "/api/v1/events?aggregate_id="+id, nil).want(t, 200).json(t)["items"].([]any)
+	if len(events) != 3 || events[0].(map[string]any)["type"] != "SensorDeleted" {
+		t.Errorf("events %v", events)
+	}
+}
+
+func TestBatchLife(t *testing.T) {
+	w := newWorld(t)
+	token := w.admin()
+	in := map[string]any{"key": "B-1", "line_id": demo.ID("line", demo.Bottling), "product_id": demo.ID("product", "water-500"), "unit": "bottle", "planned_quantity": 1000}
+	w.call(token, "POST", "/api/v1/plant-ops/batches", in).want(t, 201)
+	one := "/api/v1/plant-ops/batches/B-1"
+	w.call(token, "POST", one+"/complete", map[string]any{"actual_quantity": 1, "scrap_quantity": 0}).want(t, 409)
+	w.call(token, "POST", one+"/start", nil).want(t, 200)
+	w.call(token, "POST", one+"/start", nil).want(t, 409)
+	w.call(token, "PATCH", one, map[string]any{"product_id": demo.ID("product", "toast-500")}, "If-Match", "*").want(t, 422)
+	got := w.call(token, "POST", one+"/complete", map[string]any{"actual_quantity": 900, "scrap_quantity": 100, "labour_cost": 450}).want(t, 200).json(t)
+	f := got["figures"].(map[string]any)
+	if got["state"] != "completed" || f["yield"] != 0.9 || f["scrap_rate"] != 0.1 || f["unit_cost"] != 0.5 {
+		t.Errorf("completed %v", got)
+	}
+}
+
+func TestPagesAndCursors(t *testing.T) {
+	w := newWorld(t)
+	token := w.admin()
+	seen := map[string]bool{}
+	path, pages := "/api/v1/plant-ops/sensors?limit=10&sort=-key", 0
+	first := ""
+	for next := path; ; pages++ {
+		v := w.call(token, "GET", next, nil).want(t, 200).json(t)
+		for _, x := range v["items"].([]any) {
+			seen[x.(map[string]any)["key"].(string)] = true
+		}
+		c, more := v["next_cursor"].(string)
+		if !more {
+			break
+		}
+		if first == "" {
+			first = c
+		}
+		next = path + "&cursor=" + c
+	}
+	if len(seen) != 27 || pages != 2 {
+		t.Errorf("%d sensors on %d pages", len(seen), pages+1)
+	}
+	rival, _ := w.login(rivalAdmin, rivalPassword)
+	for name, c := range map[string]struct{ token, path string }{
+		"other sort":   {token, "/api/v1/plant-ops/sensors?limit=10&sort=key&cursor=" + first},
+		"other filter": {token, "/api/v1/plant-ops/sensors?sort=-key&kind=flow&cursor=" + first},
+		"other route":  {token, "/api/v1/plant-ops/lines?sort=-key&cursor=" + first},
+		"other tenant": {rival, "/api/v1/plant-ops/sensors?sort=-key&cursor=" + first},
+		"changed":      {token, "/api/v1/plant-ops/sensors?sort=-key&cursor=A" + first[1:]},
+	} {
+		if a := w.call(c.token, "GET", c.path, nil); a.status != 422 {
+			t.Errorf("%s: %d %s", name, a.status, a.body)
+		}
+	}
+}
+
+func TestReadingsPages(t *testing.T) {
+	w := newWorld(t)
+	for i := range 5 {
+		w.read.raw = append(w.read.raw, query.Reading{TS: 1_800_000_000_000 + int64(i), Value: float64(i), Quality: "good", Seq: plant.NoSeq, Offset: int64(i)})
+	}
+	key := w.seed.Key.Reveal()
+	path := "/api/v1/plant-ops/sensors/" + demo.MachineTemperature + "/readings?resolution=raw&limit=2"
+	var values []float64
+	for next, until := path, int64(0); ; {
+		v := w.call(key, "GET", next, nil).want(t, 200).json(t)
+		for _, x := range v["items"].([]any) {
+			values = append(values, x.(map[string]any)["value"].(float64))
+		}
+		if until != 0 && w.read.last.To != until {
+			t.Error("the span moved between pages")
+		}
+		until = w.read.last.To
+		c, more := v["next_cursor"].(string)
+		if !more {
+			break
+		}
+		next = path + "&cursor=" + c
+	}
+	if fmt.Sprint(values) != "[0 1 2 3 4]" {
+		t.Errorf("values %v", values)
+	}
+	for _, bad := range []string{"from=yesterday", "from=2026-01-02T00:00:00Z&to=2026-01-01T00:00:00Z", "resolution=2m", "limit=0", "limit=x", "to=99999999999999999"} {
+		if a := w.call(key, "GET", "/api/v1/plant-ops/sensors/"+demo.MachineTemperature+"/readings?"+bad, nil); a.status != 422 {
+			t.Errorf("%s: %d", bad, a.status)
+		}
+	}
+	w.call(key, "GET", "/api/v1/plant-ops/sensors/none/readings", nil).want(t, 404)
+}
+
+func TestOEEFigures(t *testing.T) {
+	w := newWorld(t)
+	// Worked example A of oee.md.
+	const minute = 60_000
+	w.read.parts = []query.OEEParts{{PlannedBusy: 420 * minute, Run: 373 * minute, Running: 373 * minute, Breakdown: 47 * minute, IdealTotal: 19_271 * 1000, IdealGood: 18_848 * 1000, Total: 19_271, Good: 18_848, Scrap: 423, Units: "bottle", Policies: "1"}}
+	item := func(path string) map[string]any {
+		v := w.call(w.seed.Key.Reveal(), "GET", "/api/v1/plant-ops/lines/bottling-1/"+path, nil).want(t, 200).json(t)
+		return v["items"].([]any)[0].(map[string]any)
+	}
+	f := item("oee")["figures"].(map[string]any)
+	for name, want := range map[string]string{"availability": "0.8881", "performance": "0.8611", "quality": "0.9780", "oee": "0.7479"} {
+		if got := fmt.Sprintf("%.4f", f[name]); got != want {
+			t.Errorf("%s %s, want %s", name, got, want)
+		}
+	}
+	l := item("losses")
+	sum := 0.0
+	for _, k := range []string{"breakdown_ms", "setup_ms", "minor_stop_ms", "reduced_speed_ms", "process_rejects_ms", "startup_rejects_ms", "other_ms"} {
+		sum += l[k].(float64)
+	}
+	if sum != l["total_ms"] || l["other_ms"] != 0.0 {
+		t.Errorf("losses %v sum to %v", l, sum)
+	}
+	w.read.parts = []query.OEEParts{{Total: 5, Good: 5}}
+	f = item("oee")["figures"].(map[string]any)
+	if f["oee"] != nil || f["performance"] != nil || f["quality"] != 1.0 || f["reasons"].(map[string]any)["oee"] == "" {
+		t.Errorf("figures of nothing %v", f)
+	}
+	if x := item("ledger"); x["known_ms"] != 0.0 {
+		t.Errorf("ledger %v", x)
+	}
+}
+
+func TestRecording(t *testing.T) {
+	w := newWorld(t)
+	key := w.seed.Key.Reveal()
+	w.call(key, "POST", "/api/v1/plant-ops/sensors/filler-temperature/readings", map[string]any{"value": 4.5}).want(t, 202)
+	w.call(key, "POST", "/api/v1/plant-ops/sensors/readings/bulk", map[string]any{"readings": []any{
+		map[string]any{"sensor": "filler-pressure", "value": 3.1, "seq": 7}, map[string]any{"sensor": demo.ID("sensor", "filler-flow"), "value": 9, "quality": "bad", "ts": "2026-01-02T03:04:05.678Z"},
+	}}).want(t, 202)
+	bad := w.call(key, "POST", "/api/v1/plant-ops/sensors/readings/bulk", map[string]any{"readings": []any{
+		map[string]any{"sensor": "filler-pressure", "value": 3.1}, map[string]any{"sensor": "none", "value": 9},
+	}}).want(t, 422).json(t)
+	if at := bad["errors"].([]any)[0].(map[string]any)["location"]; at != "readings[1].sensor" {
+		t.Errorf("located at %v", at)
+	}
+	w.call(key, "POST", "/api/v1/plant-ops/lines/bottling-1/status", map[string]any{"state": "HELD", "reason": "filler-jam"}).want(t, 202)
+	w.call(key, "POST", "/api/v1/plant-ops/lines/bottling-1/status", map[string]any{"state": "DANCING"}).want(t, 422)
+	if len(w.rec.readings) != 3 || w.rec.readings[1].Seq != 7 || w.rec.readings[2].Quality != plant.QualityBad || w.rec.readings[2].TS != 1767323045678 {
+		t.Errorf("readings %+v", w.rec.readings)
+	}
+	if len(w.rec.events) != 1 || w.rec.events[0].State != plant.StateHeld || w.rec.events[0].Line != demo.ID("line", demo.Bottling) {
+		t.Errorf("events %+v", w.rec.events)
+	}
+}
+
+func TestIdempotencyKey(t *testing.T) {
+	w := newWorld(t)
+	token := w.admin()
+	in := map[string]any{"key": "once", "name": "Once", "unit": "u", "kind": "k"}
+	post := func(body any) answer {
+		return w.call(token, "POST", "/api/v1/plant-ops/sensors", body, "Idempotency-Key", "k1")
+	}
+	a := post(in).want(t, 201)
+	b := post(in).want(t, 201)
+	if !bytes.Equal(a.body, b.body) || b.header.Get("Idempotency-Replayed") != "true" || b.header.Get("ETag") != `"1"` {
+		t.Errorf("first %s, then %s %v", a.body, b.body, b.header)
+	}
+	in["name"] = "Other"
+	post(in).want(t, 422)
+	// Without the key the second is what it is: a conflict.
+	w.call(token, "POST", "/api/v1/plant-ops/sensors", in).want(t, 409)
+}
+
+func TestPostgresAway(t *testing.T) {
+	w := newWorld(t)
+	token := w.admin()
+	w.db.Close()
+	key := w.seed.Key.Reveal()
+	w.call(key, "GET", "/api/v1/plant-ops/sensors/filler-temperature/readings", nil).want(t, 200)
+	w.call(token, "GET", "/api/v1/plant-ops/lines/bottling-1/oee", nil).want(t, 200)
+	for _, path := range []string{"/api/v1/plant-ops/lines", "/api/v1/events", "/api/v1/users"} {
+		a := w.call(token, "GET", path, nil)
+		if a.status != 503 || a.header.Get("Retry-After") == "" {
+			t.Errorf("%s: %d %s", path, a.status, a.body)
+		}
+	}
+}

@@ -1,0 +1,20 @@
+// Package auth says who a request speaks for.
+//
+// People log in with e-mail address and password and get an access token (a JWT
+// signed with Ed25519, 30 minutes) and a refresh token (256 random bits, 7 days).
+// Programs send an API key, which the directory knows.
+//
+// Promises. Only tokens of this installation's keys, issuer, audience and type
+// are accepted, only under EdDSA, only by a kid that is in force. An unknown
+// user costs a log-in the same time as a known one, and both get the same answer.
+// Refreshing is idempotent for a short grace: all tabs that refresh with the same
+// token at once get the same successor, which is derived from it, so nothing is
+// minted twice and nobody is logged out by accident. A refresh token used again
+// after the grace ends every token of its log-in.
+//
+// Limits. An access token lives out its half hour after a change of role; a
+// suspended tenant is refused at once. Log-in throttling counts per process.
+//
+// Failure. Postgres down: log-in and refresh are unavailable, access tokens and
+// API keys go on being accepted, since both are checked from memory.
+package auth

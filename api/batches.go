@@ -1,0 +1,119 @@
+package api
+
+import (
+	"context"
+	"net/http"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/foodflow/foodflow/internal/masterdata"
+)
+
+type batchList struct {
+	ListIn
+	LineID    string `query:"line_id" format:"uuid" doc:"only batches of this line"`
+	ProductID string `query:"product_id" format:"uuid" doc:"only batches of this product"`
+	State     string `query:"state" enum:"planned,running,completed,aborted" doc:"only batches in this state"`
+}
+
+func (l batchList) where() map[string]string {
+	return map[string]string{"line_id": l.LineID, "product_id": l.ProductID, "state": l.State}
+}
+
+// MoveIn moves a batch. If-Match is optional: the state machine itself refuses
+// a move that doesn't fit.
+type MoveIn struct {
+	ID      string `path:"id" maxLength:"200" doc:"id or key"`
+	IfMatch string `header:"If-Match"`
+}
+
+func (m MoveIn) expected() (int64, error) {
+	if m.IfMatch == "" {
+		return masterdata.AnyVersion, nil
+	}
+	return expected(m.IfMatch)
+}
+
+type completeIn struct {
+	MoveIn
+	Body struct {
+		ActualQuantity float64          `json:"actual_quantity" minimum:"0" doc:"good units made" example:"11850"`
+		ScrapQuantity  float64          `json:"scrap_quantity" minimum:"0" doc:"units scrapped" example:"130"`
+		LabourCost     *float64         `json:"labour_cost,omitempty" minimum:"0"`
+		MaterialCost   *float64         `json:"material_cost,omitempty" minimum:"0"`
+		ScrapCost      *float64         `json:"scrap_cost,omitempty" minimum:"0"`
+		LotsOut        []masterdata.Lot `json:"lots_out,omitempty" nullable:"false" maxItems:"1000"`
+	}
+}
+
+func (s *Server) batchRoutes() {
+	r := &resource[masterdata.Batch, masterdata.BatchFields]{
+		path: opsPath + "batches", noun: "batch", tag: "batches", things: s.Store.Batches(), write: operators(),
+		fields: func(x *masterdata.Batch) *masterdata.BatchFields { return &x.BatchFields },
+		meta:   func(x *masterdata.Batch) *masterdata.Meta { return &x.Meta },
+		key:    func(x *masterdata.Batch) string { return x.Key },
+		check:  checkBatchChange,
+	}
+	listRoute[masterdata.Batch, masterdata.BatchFields, batchList](s, r)
+	r.getRoute(s)
+	r.createRoute(s)
+	r.patchRoute(s)
+	move(s, "start", "Start a planned batch", func(ctx context.Context, who masterdata.Actor, in *MoveIn, version int64) (*masterdata.Batch, error) {
+		return s.Store.Batches().Start(ctx, who, in.ID, version)
+	})
+	move(s, "abort", "End a batch that is planned or running", func(ctx context.Context, who masterdata.Actor, in *MoveIn, version int64) (*masterdata.Batch, error) {
+		return s.Store.Batches().Abort(ctx, who, in.ID, version)
+	})
+	move(s, "complete", "Complete a running batch", func(ctx context.Context, who masterdata.Actor, in *completeIn, version int64) (*masterdata.Batch, error) {
+		return s.Store.Batches().Complete(ctx, who, in.ID, version, func(b *masterdata.Batch) error {
+			b.ActualQuantity, b.ScrapQuantity = &in.Body.ActualQuantity, &in.Body.ScrapQuantity
+			for _, c := range []struct{ to, from **float64 }{{&b.LabourCost, &in.Body.LabourCost}, {&b.MaterialCost, &in.Body.MaterialCost}, {&b.ScrapCost, &in.Body.ScrapCost}} {
+				if *c.from != nil {
+					*c.to = *c.from
+				}
+			}
+			if in.Body.LotsOut != nil {
+				b.LotsOut = in.Body.LotsOut
+			}
+			return nil
+		})
+	})
+}
+
+// checkBatchChange keeps what a batch was from changing once it runs.
+func checkBatchChange(before, after *masterdata.Batch) error {
+	if before.Key != after.Key {
+		return immutable("key")
+	}
+	if before.State == masterdata.BatchPlanned {
+		return nil
+	}
+	switch {
+	case before.LineID != after.LineID:
+		return immutable("line_id")
+	case before.ProductID != after.ProductID:
+		return immutable("product_id")
+	case before.Unit != after.Unit:
+		return immutable("unit")
+	}
+	return nil
+}
+
+// move declares one transition of the state machine.
+func move[I interface{ expected() (int64, error) }](s *Server, verb, summary string, do func(ctx context.Context, who masterdata.Actor, in *I, version int64) (*masterdata.Batch, error)) {
+	op := huma.Operation{
+		Method: http.MethodPost, Path: opsPath + "batches/{id}/" + verb, OperationID: verb + "-batch", Summary: summary, Tags: []string{"batches"},
+		Errors: []int{http.StatusNotFound, http.StatusConflict, http.StatusPreconditionFailed, http.StatusUnprocessableEntity, http.StatusTooManyRequests, http.StatusInternalServerError},
+	}
+	handle(s, operators(), op, func(ctx context.Context, in *I) (*oneOut[masterdata.Batch], error) {
+		version, err := (*in).expected()
+		if err != nil {
+			return nil, err
+		}
+		b, err := do(ctx, principal(ctx).Actor(), in, version)
+		if err != nil {
+			return nil, err
+		}
+		return &oneOut[masterdata.Batch]{etag(b.Version), b}, nil
+	})
+}

@@ -1,0 +1,73 @@
+package api
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"time"
+)
+
+// Config bounds the API.
+type Config struct {
+	Addr string
+	// Secret binds cursors; 32 random bytes of the installation.
+	Secret []byte
+	// Origins may call from a browser (CORS); none by default.
+	Origins []string
+	// OperatorTenant is the key of the tenant whose admins manage tenants; ""
+	// lets nobody.
+	OperatorTenant string
+	// Rate and Burst bound the requests of one principal, or of one address
+	// without credentials: a second, and at once.
+	Rate  float64
+	Burst int
+	// MaxBody bounds a request's body in bytes.
+	MaxBody int64
+	// Timeouts of the listener.
+	ReadHeader time.Duration
+	Read       time.Duration
+	Write      time.Duration
+	Idle       time.Duration
+	// TLS says that clients reach this port by HTTPS, so that they are told to
+	// keep to it.
+	TLS bool
+	// Version is shown at / and /health.
+	Version string
+}
+
+// DefaultConfig listens on loopback.
+func DefaultConfig() Config {
+	return Config{
+		Addr: "127.0.0.1:8080", Rate: 100, Burst: 200, MaxBody: 1 << 20,
+		ReadHeader: 5 * time.Second, Read: 15 * time.Second, Write: 60 * time.Second, Idle: 2 * time.Minute, Version: "dev",
+	}
+}
+
+// Validate names every fault at once.
+func (c Config) Validate() error {
+	var errs []error
+	if _, _, err := net.SplitHostPort(c.Addr); err != nil {
+		errs = append(errs, errors.New("api.addr: must be host:port"))
+	}
+	if len(c.Secret) != 32 {
+		errs = append(errs, errors.New("api.secret: must have 32 bytes"))
+	}
+	for _, o := range c.Origins {
+		if u, err := url.Parse(o); err != nil || u.Scheme == "" || u.Host == "" || u.Path != "" {
+			errs = append(errs, fmt.Errorf("api.origins: %q is not scheme://host[:port]", o))
+		}
+	}
+	if c.Rate <= 0 || c.Burst < 1 {
+		errs = append(errs, errors.New("api.rate, api.burst: must be positive"))
+	}
+	if c.MaxBody < 1<<10 {
+		errs = append(errs, errors.New("api.max_body: must be at least 1024"))
+	}
+	for name, d := range map[string]time.Duration{"read_header": c.ReadHeader, "read": c.Read, "write": c.Write, "idle": c.Idle} {
+		if d <= 0 {
+			errs = append(errs, fmt.Errorf("api.%s: must be positive", name))
+		}
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,61 @@
+package api
+
+import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base64"
+	"strings"
+
+	"github.com/foodflow/foodflow/internal/fault"
+)
+
+// cursors makes and reads the cursors of one list as one caller sees it: the
+// tag binds them to tenant, route, filter and sort, so a cursor of another list
+// is refused instead of giving a page that means nothing.
+type cursors struct {
+	secret []byte
+	bound  string
+}
+
+// tagBytes of HMAC-SHA-256 keep a cursor short; nothing is secret in it, and a
+// forged one would only page the caller's own list.
+const tagBytes = 12
+
+func (s *Server) cursors(tenant, route string, bound ...string) cursors {
+	return cursors{s.cfg.Secret, strings.Join(append([]string{"cursor", tenant, route}, bound...), "\x00")}
+}
+
+func (c cursors) tag(position string) []byte {
+	m := hmac.New(sha256.New, c.secret)
+	m.Write([]byte(c.bound + "\x00\x00" + position))
+	return m.Sum(nil)[:tagBytes]
+}
+
+// make gives the cursor of a position, nil when nothing follows.
+func (c cursors) make(more bool, position string) *string {
+	if !more {
+		return nil
+	}
+	text := base64.RawURLEncoding.EncodeToString(append(c.tag(position), position...))
+	return &text
+}
+
+// read gives the position of a cursor, "" for none.
+func (c cursors) read(cursor string) (string, error) {
+	if cursor == "" {
+		return "", nil
+	}
+	bad := fault.NewInvalid(fault.Item{Location: "cursor", Rule: "cursor", Message: "is no cursor of this list with these filters"})
+	if len(cursor) > 1024 {
+		return "", bad
+	}
+	b, err := base64.RawURLEncoding.Strict().DecodeString(cursor)
+	if err != nil || len(b) <= tagBytes {
+		return "", bad
+	}
+	position := string(b[tagBytes:])
+	if !hmac.Equal(b[:tagBytes], c.tag(position)) {
+		return "", bad
+	}
+	return position, nil
+}

@@ -1,0 +1,21 @@
+// Package api is the management API: master data, identity, events, and the
+// read models of readings, anomalies and OEE.
+//
+// Routes are declared in one file a resource, each with the roles that may call
+// it; the document at /api/openapi.json is made from the same declarations, so
+// what isn't there isn't served. The tenant comes from the token or key alone.
+//
+// Promises. Another tenant's thing is a 404, whatever its id. An error is
+// application/problem+json with a stable type; a server fault tells nothing of
+// the inside. Lists are keyset pages whose cursor is bound to tenant, route,
+// filter and sort. A change names the version it is made from (If-Match) and a
+// repeated POST with the same Idempotency-Key gets the first answer again. What is
+// recorded through the API answers after Kafka's ack.
+//
+// Failure. With Postgres away, readings, anomalies and OEE are served and the
+// rest answers 503; with ClickHouse away the other way round.
+//
+// Non-obvious. huma's default error echoes the rejected value, passwords too, and
+// its default hooks add a schema link to each answer; both are off here. Its
+// error constructor is a variable of that package, so it is set once a process.
+package api

@@ -1,0 +1,93 @@
+package api
+
+import (
+	"encoding/json"
+	"errors"
+	"net/http"
+	"strings"
+	"sync"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/foodflow/foodflow/internal/fault"
+)
+
+// problem is a fault as huma sends it.
+type problem struct {
+	doc fault.Document
+	err *fault.Error
+}
+
+func newProblem(err error) *problem {
+	doc, e := fault.Describe(err)
+	return &problem{doc, e}
+}
+
+// Error gives the detail, for logs.
+func (p *problem) Error() string { return p.err.Error() }
+
+// GetStatus gives the HTTP status.
+func (p *problem) GetStatus() int { return p.doc.Status }
+
+// GetHeaders gives Retry-After and the like.
+func (p *problem) GetHeaders() http.Header { return p.err.Headers() }
+
+// ContentType is RFC 9457's.
+func (p *problem) ContentType(string) string { return "application/problem+json" }
+
+// MarshalJSON gives the wire form.
+func (p *problem) MarshalJSON() ([]byte, error) { return json.Marshal(p.doc) }
+
+// Schema documents the wire form.
+func (p *problem) Schema(r huma.Registry) *huma.Schema {
+	return r.Schema(typeOf[fault.Document](), true, "Problem")
+}
+
+// kindOfStatus undoes fault.Kind.Status for what huma refuses by itself.
+func kindOfStatus(status int) fault.Kind {
+	for k := fault.Internal; k <= fault.Timeout; k++ {
+		if k.Status() == status {
+			return k
+		}
+	}
+	if status >= 500 {
+		return fault.Internal
+	}
+	return fault.BadRequest
+}
+
+// humaError makes problems of huma's own refusals. The rejected values are left
+// out: they may be secrets.
+func humaError(status int, message string, errs ...error) huma.StatusError {
+	e := &fault.Error{Kind: kindOfStatus(status), Detail: message}
+	for _, err := range errs {
+		if err == nil {
+			continue
+		}
+		var known *fault.Error
+		if errors.As(err, &known) {
+			return newProblem(known)
+		}
+		var d huma.ErrorDetailer
+		if !errors.As(err, &d) {
+			continue // an inner error's text is not for clients
+		}
+		x := d.ErrorDetail()
+		location := strings.TrimPrefix(strings.TrimPrefix(x.Location, "body."), "query.")
+		e.Items = append(e.Items, fault.Item{Location: location, Rule: "schema", Message: x.Message})
+	}
+	return newProblem(e)
+}
+
+// humaErrorsOnce guards huma's package variable, which every API of a process
+// shares.
+var humaErrorsOnce sync.Once
+
+func installErrors() {
+	humaErrorsOnce.Do(func() {
+		huma.NewError = humaError
+		huma.NewErrorWithContext = func(_ huma.Context, status int, msg string, errs ...error) huma.StatusError {
+			return humaError(status, msg, errs...)
+		}
+	})
+}

@@ -1,0 +1,114 @@
+package api
+
+import (
+	"context"
+	"net/http"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/foodflow/foodflow/internal/fault"
+	"github.com/foodflow/foodflow/internal/masterdata"
+)
+
+const tenantsPath = "/api/v1/tenants"
+
+type newTenant struct {
+	Key   string `json:"key" pattern:"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$" example:"acme"`
+	Name  string `json:"name" minLength:"1" maxLength:"200" example:"Acme Foods"`
+	Admin struct {
+		Email    string `json:"email" format:"email" maxLength:"254" example:"ana@acme.example"`
+		Name     string `json:"name" minLength:"1" maxLength:"200" example:"Ana Ruiz"`
+		Password string `json:"password" minLength:"10" maxLength:"256" format:"password"`
+	} `json:"admin" doc:"the tenant's first admin"`
+}
+
+// operator refuses everyone but the admins of the tenant that runs the
+// installation.
+func (s *Server) operator(ctx context.Context) error {
+	t, ok := s.Directory.Tenant(principal(ctx).Tenant)
+	if !ok || s.cfg.OperatorTenant == "" || t.Key != s.cfg.OperatorTenant {
+		return fault.New(fault.Forbidden, "only the admins of the installation manage tenants")
+	}
+	return nil
+}
+
+func tenantOp(method, suffix, id, summary string) huma.Operation {
+	return huma.Operation{
+		Method: method, Path: tenantsPath + suffix, OperationID: id, Summary: summary, Tags: []string{"tenants"},
+		Errors: []int{http.StatusNotFound, http.StatusConflict, http.StatusUnprocessableEntity, http.StatusTooManyRequests, http.StatusInternalServerError},
+	}
+}
+
+func (s *Server) tenantRoutes() {
+	// The caller's own tenant, or all of them for the installation's admins.
+	handle(s, admins(), tenantOp(http.MethodGet, "", "list-tenants", "List"), func(ctx context.Context, in *plainList) (*listOut[masterdata.Tenant], error) {
+		own := principal(ctx).Tenant
+		if s.operator(ctx) != nil {
+			t, err := s.Store.Tenant(ctx, own.String())
+			if err != nil {
+				return nil, err
+			}
+			return &listOut[masterdata.Tenant]{Page[*masterdata.Tenant]{Items: []*masterdata.Tenant{t}}}, nil
+		}
+		c := s.cursors(own.String(), tenantsPath)
+		after, err := c.read(in.Cursor)
+		if err != nil {
+			return nil, err
+		}
+		ts, more, err := s.Store.Tenants(ctx, after, in.Limit)
+		if err != nil {
+			return nil, err
+		}
+		out := &listOut[masterdata.Tenant]{Page[*masterdata.Tenant]{Items: ts}}
+		if len(ts) > 0 {
+			out.Body.NextCursor = c.make(more, ts[len(ts)-1].Key)
+		}
+		return out, nil
+	})
+	handle(s, admins(), tenantOp(http.MethodGet, "/{id}", "get-tenant", "Read one"), func(ctx context.Context, in *oneIn) (*oneOut[masterdata.Tenant], error) {
+		t, err := s.Store.Tenant(ctx, in.ID)
+		if err != nil {
+			return nil, err
+		}
+		if t.ID != principal(ctx).Tenant && s.operator(ctx) != nil {
+			return nil, missing("tenant")
+		}
+		return &oneOut[masterdata.Tenant]{etag(t.Version), t}, nil
+	})
+	create := tenantOp(http.MethodPost, "", "create-tenant", "Make a tenant with its schema and first admin")
+	create.DefaultStatus = http.StatusCreated
+	handle(s, admins(), create, func(ctx context.Context, in *createIn[newTenant]) (*createdOut[masterdata.Tenant], error) {
+		if err := s.operator(ctx); err != nil {
+			return nil, err
+		}
+		return s.provision(ctx, in.Body)
+	})
+	for verb, do := range map[string]func(context.Context, string) (*masterdata.Tenant, error){"suspend": s.Store.Suspend, "resume": s.Store.Resume} {
+		handle(s, admins(), tenantOp(http.MethodPost, "/{id}/"+verb, verb+"-tenant", "Set whether the tenant's keys and log-ins are accepted"), func(ctx context.Context, in *oneIn) (*oneOut[masterdata.Tenant], error) {
+			if err := s.operator(ctx); err != nil {
+				return nil, err
+			}
+			t, err := do(ctx, in.ID)
+			if err != nil {
+				return nil, err
+			}
+			return &oneOut[masterdata.Tenant]{etag(t.Version), t}, nil
+		})
+	}
+}
+
+func (s *Server) provision(ctx context.Context, n newTenant) (*createdOut[masterdata.Tenant], error) {
+	if t, err := s.Store.Tenant(ctx, n.Key); err == nil && t.State != masterdata.TenantProvisioning {
+		return nil, fault.New(fault.Conflict, "another tenant already has this key")
+	}
+	hash, err := s.Auth.HashPassword(ctx, n.Admin.Password)
+	if err != nil {
+		return nil, err
+	}
+	admin := masterdata.User{UserFields: masterdata.UserFields{Email: n.Admin.Email, Name: n.Admin.Name}, Hash: hash}
+	t, err := s.Store.Provision(ctx, s.Provisioner, masterdata.NewTenant{Key: n.Key, Name: n.Name, Admin: admin})
+	if err != nil {
+		return nil, err
+	}
+	return &createdOut[masterdata.Tenant]{etag(t.Version), tenantsPath + "/" + t.ID.String(), t}, nil
+}
