@@ -16,8 +16,9 @@ type Tail struct {
 	cfg   Config
 	topic string
 	// Apply takes each record in order of its partition. It must not fail: what
-	// a record says wrong is Apply's to count.
-	apply func(key, value []byte)
+	// a record says wrong is Apply's to count. It may wait for what it needs, as
+	// long as the context lives.
+	apply func(ctx context.Context, key, value []byte)
 
 	ready  chan struct{} // closed when the end as of the start was reached
 	once   sync.Once
@@ -26,7 +27,7 @@ type Tail struct {
 }
 
 // NewTail makes a reader; nothing is opened.
-func NewTail(cfg Config, topic string, apply func(key, value []byte)) *Tail {
+func NewTail(cfg Config, topic string, apply func(ctx context.Context, key, value []byte)) *Tail {
 	return &Tail{cfg: cfg, topic: topic, apply: apply, ready: make(chan struct{}), done: make(chan struct{})}
 }
 
@@ -84,7 +85,10 @@ func (t *Tail) run(ctx context.Context, cl *kgo.Client, left map[int32]int64, fa
 		}
 		fs.EachPartition(func(p kgo.FetchTopicPartition) {
 			for _, r := range p.Records {
-				t.apply(r.Key, r.Value)
+				if ctx.Err() != nil {
+					return // asked to stop: what is not applied now is read again
+				}
+				t.apply(ctx, r.Key, r.Value)
 				if end, ok := left[p.Partition]; ok && r.Offset >= end-1 {
 					delete(left, p.Partition)
 				}

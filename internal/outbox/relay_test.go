@@ -111,7 +111,7 @@ func run(t testing.TB, f func(context.Context) error) {
 // events reads all domain events on the topic.
 func (w *world) events() (out []schemas.DomainEvent) {
 	w.t.Helper()
-	tail := broker.NewTail(w.kafka, broker.TopicEvents, func(_, value []byte) {
+	tail := broker.NewTail(w.kafka, broker.TopicEvents, func(_ context.Context, _, value []byte) {
 		var e schemas.DomainEvent
 		if err := w.codec.DecodeDomainEvent(value, &e); err != nil {
 			w.t.Error(err)
