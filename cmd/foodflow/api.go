@@ -2,19 +2,46 @@ package main
 
 import (
 	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"os"
+	"runtime"
+	"strings"
+	"time"
 
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/foodflow/foodflow/api"
+	"github.com/foodflow/foodflow/api/auth"
+	"github.com/foodflow/foodflow/clickhouse"
+	"github.com/foodflow/foodflow/clickhouse/query"
 	"github.com/foodflow/foodflow/internal/broker"
+	"github.com/foodflow/foodflow/internal/masterdata"
+	"github.com/foodflow/foodflow/internal/migrate"
 	"github.com/foodflow/foodflow/internal/outbox"
+	"github.com/foodflow/foodflow/internal/password"
 	"github.com/foodflow/foodflow/internal/postgres"
+	"github.com/foodflow/foodflow/schemas"
 )
 
 type apiCmd struct {
-	AdminAddr   string        `help:"Listen for operators." default:"127.0.0.1:9083"`
-	CacheDir    string        `help:"Folder for what the registry said." placeholder:"DIR"`
-	Kafka       kafkaFlags    `embed:"" prefix:"kafka-"`
-	Registry    registryFlags `embed:"" prefix:"registry-"`
-	PostgresURL string        `help:"Postgres." name:"postgres-url" placeholder:"URL"`
+	HTTPAddr       string          `help:"Listen for HTTP." name:"http-addr" default:"127.0.0.1:8080"`
+	AdminAddr      string          `help:"Listen for operators." default:"127.0.0.1:9083"`
+	CacheDir       string          `help:"Folder for what the registry said." placeholder:"DIR"`
+	SecretFile     string          `help:"File with the installation's secret, 64 hexadecimal digits; made when missing." type:"path" default:"foodflow.secret"`
+	Origins        []string        `help:"Origins that may call from a browser." placeholder:"URL"`
+	OperatorTenant string          `help:"Key of the tenant whose admins manage tenants." placeholder:"KEY"`
+	BehindTLS      bool            `help:"Clients reach this port by HTTPS." name:"behind-tls"`
+	Kafka          kafkaFlags      `embed:"" prefix:"kafka-"`
+	Registry       registryFlags   `embed:"" prefix:"registry-"`
+	Clickhouse     clickhouseFlags `embed:"" prefix:"clickhouse-"`
+	PostgresURL    string          `help:"Postgres." name:"postgres-url" placeholder:"URL"`
 }
+
+// queryLimit bounds one statement of the read models.
+const queryLimit = 15 * time.Second
 
 // Run serves until told to stop.
 func (c *apiCmd) Run(e *env) error {
@@ -42,7 +69,88 @@ func (c *apiCmd) Run(e *env) error {
 	if err := r.start(e.ctx, "outbox relay", relay.Run); err != nil {
 		return err
 	}
+	server, ch, err := c.server(e, r, db, codec, cl)
+	if err != nil {
+		return err
+	}
+	if err := r.group.Start(e.ctx, "http", func(ctx context.Context) error { return server.Start(ctx, r.group.Fail) }, server.Stop); err != nil {
+		return err
+	}
 	r.admin.AddCheck("postgres", db.Ping)
 	r.admin.AddCheck("kafka", func(ctx context.Context) error { return cl.Ping(ctx) })
+	r.admin.AddCheck("clickhouse", ch.Ping)
 	return r.serve(e.ctx)
+}
+
+// server puts the API together.
+func (c *apiCmd) server(e *env, r *role, db *postgres.DB, codec *schemas.Codec, cl *kgo.Client) (*api.Server, *query.Reader, error) {
+	secret, err := loadSecret(c.SecretFile)
+	if err != nil {
+		return nil, nil, err
+	}
+	dir, err := r.follow(e.ctx, c.Kafka.config(), codec)
+	if err != nil {
+		return nil, nil, err
+	}
+	chc, err := clickhouse.NewClient(c.Clickhouse.config())
+	if err != nil {
+		return nil, nil, err
+	}
+	ch := query.New(chc, queryLimit)
+	m, err := migrate.New(migrate.Config{URL: c.PostgresURL, Parallel: 1}, r.logger)
+	if err != nil {
+		return nil, nil, err
+	}
+	store := masterdata.New(db, time.Now)
+	acfg := auth.DefaultConfig()
+	acfg.Secret = secret
+	keys, err := auth.NewKeys(acfg, store, r.logger, time.Now)
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := keys.Load(e.ctx); err != nil {
+		return nil, nil, fmt.Errorf("loading signing keys: %w", err)
+	}
+	if err := r.start(e.ctx, "signing keys", keys.Run); err != nil {
+		return nil, nil, err
+	}
+	cfg := api.DefaultConfig()
+	cfg.Addr, cfg.Secret, cfg.Origins, cfg.OperatorTenant, cfg.TLS, cfg.Version = c.HTTPAddr, secret, c.Origins, c.OperatorTenant, c.BehindTLS, version
+	// Two log-ins a core at once; the others wait for their turn.
+	hasher := password.New(2*runtime.GOMAXPROCS(0), 5*time.Second)
+	s, err := api.New(cfg, api.Deps{
+		Store: store, Directory: dir, Auth: auth.New(acfg, keys, store, dir, hasher, r.logger, time.Now),
+		Readings: ch, Recorder: api.NewRecorder(codec, broker.NewProducer(cl)), Provisioner: m,
+		Registry: r.reg, Logger: r.logger, Now: time.Now,
+	})
+	return s, ch, err
+}
+
+// secretBytes is the length of the installation's secret.
+const secretBytes = 32
+
+// loadSecret reads the installation's secret, or makes it where there is none
+// yet. Every api process of an installation needs the same.
+func loadSecret(path string) ([]byte, error) {
+	text, err := os.ReadFile(path)
+	if errors.Is(err, os.ErrNotExist) {
+		raw := make([]byte, secretBytes)
+		_, _ = rand.Read(raw) // never fails; the runtime ends the process instead
+		f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+		if err != nil {
+			return nil, fmt.Errorf("making the secret file: %w", err)
+		}
+		if _, err := fmt.Fprintln(f, hex.EncodeToString(raw)); err != nil {
+			return nil, errors.Join(fmt.Errorf("writing the secret file: %w", err), f.Close())
+		}
+		return raw, errors.Join(f.Sync(), f.Close())
+	}
+	if err != nil {
+		return nil, fmt.Errorf("reading the secret file: %w", err)
+	}
+	raw, err := hex.DecodeString(strings.TrimSpace(string(text)))
+	if err != nil || len(raw) != secretBytes {
+		return nil, fmt.Errorf("reading the secret file %s: want %d hexadecimal digits", path, hex.EncodedLen(secretBytes))
+	}
+	return raw, nil
 }

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/foodflow/foodflow/clickhouse/embedded"
+	"github.com/foodflow/foodflow/internal/demo"
 	"github.com/foodflow/foodflow/internal/lifecycle"
 	postgresembedded "github.com/foodflow/foodflow/internal/postgres/embedded"
 	"github.com/foodflow/foodflow/schemas"
@@ -182,7 +183,10 @@ func (u *upRun) migrate(ctx context.Context) error {
 func (u *upRun) startRoles(ctx context.Context) error {
 	// The api goes first: the roles behind it need what its relay carries.
 	common := []string{"--kafka-brokers", u.kafka, "--registry-url", u.registry, "--cache-dir", u.DataDir}
-	if err := u.child(ctx, "api", append([]string{"api", "--postgres-url", u.postgres, "--admin-addr", u.addrs["api-admin"]}, common...)...); err != nil {
+	if err := u.child(ctx, "api", append([]string{
+		"api", "--http-addr", u.addrs["api"], "--admin-addr", u.addrs["api-admin"], "--postgres-url", u.postgres, "--clickhouse-url", u.clickhouse,
+		"--secret-file", u.dir("secret"), "--operator-tenant", demo.TenantKey,
+	}, common...)...); err != nil {
 		return err
 	}
 	if err := u.child(ctx, "processors", append([]string{"processors", "--clickhouse-url", u.clickhouse, "--admin-addr", u.addrs["processors-admin"]}, common...)...); err != nil {
