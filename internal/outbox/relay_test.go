@@ -198,7 +198,7 @@ func TestChangesReachTheDirectory(t *testing.T) {
 		t.Fatal(err)
 	}
 	eventually(t, "the sensor is gone", func() bool { _, ok := dir.Sensor(who.Tenant, "oven"); return !ok })
-	if n := testutil.CollectAndCount(reg, "foodflow_outbox_rows_total", "foodflow_directory_entries_total"); n != 3 {
+	if n := testutil.CollectAndCount(reg, "foodflow_outbox_rows_total", "foodflow_directory_entries_total"); n != 4 {
 		t.Errorf("%d series", n)
 	}
 }
