@@ -104,6 +104,22 @@ func (c *conn) fetch(s uintptr, total *Stats, yield func([]byte) error) (done bo
 // insertChunk is how much of a body is handed to the engine at once.
 const insertChunk = 1 << 20
 
+// refused ends an insert whose data the engine no longer takes and says why. It
+// must be ended like any other: destroyed or cancelled while it is open, the
+// engine aborts the process.
+func (c *conn) refused(stream uintptr) error {
+	early := exception(c.lib.insertError(stream))
+	r := c.lib.insertDone(stream)
+	defer c.lib.destroy(r)
+	if err := exception(c.lib.errorText(r)); err != nil {
+		return err
+	}
+	if early != nil {
+		return early
+	}
+	return &Exception{Code: 117, Text: "Code: 117. DB::Exception: Data follows the end of the insert. (INCORRECT_DATA)"}
+}
+
 // insert runs an INSERT whose data is read from body.
 func (c *conn) insert(query, format string, with map[string]string, body io.Reader) (Stats, error) {
 	p := newParams(with)
@@ -118,7 +134,7 @@ func (c *conn) insert(query, format string, with map[string]string, body io.Read
 	for {
 		n, err := io.ReadFull(body, buf)
 		if n > 0 && c.lib.insertAppend(s, &buf[0], uintptr(n)) != 0 {
-			return Stats{}, exception(c.lib.insertError(s))
+			return Stats{}, c.refused(s)
 		}
 		if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
 			break
