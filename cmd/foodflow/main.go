@@ -30,6 +30,8 @@ type cli struct {
 	Processors       processorsCmd       `cmd:"" help:"Score, count and store what is on Kafka."`
 	API              apiCmd              `cmd:"" name:"api" help:"Serve master data and results; carry changes to Kafka."`
 	Migrate          migrateCmd          `cmd:"" help:"Make or update topics and tables."`
+	Simulate         simulateCmd         `cmd:"" help:"Play the demo plant and write down what was planted; or verify that ClickHouse holds it."`
+	Replay           replayCmd           `cmd:"" help:"Feed a recording through ingest."`
 	KafkaEngine      kafkaEngineCmd      `cmd:"" help:"Run the embedded Kafka." hidden:""`
 	ClickhouseEngine clickhouseEngineCmd `cmd:"" help:"Run the embedded ClickHouse." hidden:""`
 	Version          versionCmd          `cmd:"" help:"Print the version."`

@@ -64,7 +64,7 @@ func (c *upCmd) Run(e *env) error {
 		return err
 	}
 	defer closeLog(u.log)
-	for _, step := range []func(context.Context) error{u.startKafka, u.startRegistry, u.startClickhouse, u.startPostgres, u.migrate, u.seed, u.startRoles, u.known, u.announce} {
+	for _, step := range []func(context.Context) error{u.startKafka, u.startRegistry, u.startClickhouse, u.startPostgres, u.migrate, u.seed, u.startRoles, u.known, u.startSimulator, u.announce} {
 		if err := step(e.ctx); err != nil {
 			_ = u.r.group.Stop() // the first error is the one that matters
 			return err

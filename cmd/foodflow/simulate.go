@@ -1,0 +1,161 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/foodflow/foodflow/clickhouse"
+	"github.com/foodflow/foodflow/internal/demo"
+	"github.com/foodflow/foodflow/internal/feed"
+	"github.com/foodflow/foodflow/internal/lifecycle"
+	"github.com/foodflow/foodflow/internal/replay"
+	"github.com/foodflow/foodflow/internal/simulate"
+)
+
+// feedFlags say where a producer sends.
+type feedFlags struct {
+	IngestURL string `help:"HTTP ingest." name:"ingest-url" default:"http://127.0.0.1:8081" placeholder:"URL"`
+	APIKey    string `help:"API key with the scope ingest." name:"api-key" placeholder:"KEY"`
+}
+
+func (f feedFlags) client(e *env) (*feed.Client, error) {
+	cfg := feed.DefaultConfig()
+	cfg.URL, cfg.APIKey = f.IngestURL, f.APIKey
+	return feed.New(cfg, e.logger)
+}
+
+type simulateCmd struct {
+	Feed         feedFlags     `embed:""`
+	Truth        string        `help:"Journal of what was planted." type:"path" default:"data/simulator/truth.jsonl" placeholder:"FILE"`
+	Seed         uint64        `help:"Everything follows from it." default:"1"`
+	Backfill     time.Duration `help:"Begin this long ago and catch up first." default:"15m"`
+	AnomalyEvery time.Duration `help:"Mean time between two planted anomalies on one line." default:"4m"`
+	Copies       float64       `help:"Share of requests sent twice on purpose." default:"0.005"`
+	Recording    bool          `help:"Also replay the machine temperature recording once caught up, so that it ends now."`
+
+	Verify     bool            `help:"Send nothing: compare ClickHouse with the journal, and fail when they differ."`
+	Wait       time.Duration   `help:"With --verify: ask again for so long while ClickHouse is behind." default:"30s"`
+	JSON       bool            `help:"With --verify: print the report as JSON." name:"json"`
+	Clickhouse clickhouseFlags `embed:"" prefix:"clickhouse-"`
+}
+
+// Run plays until told to stop, or verifies.
+func (c *simulateCmd) Run(e *env) error {
+	if c.Verify {
+		return c.verify(e)
+	}
+	client, err := c.Feed.client(e)
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	cfg := simulate.DefaultConfig()
+	cfg.Truth, cfg.Seed, cfg.Backfill, cfg.AnomalyEvery, cfg.Copies = c.Truth, c.Seed, c.Backfill, c.AnomalyEvery, c.Copies
+	live := make(chan struct{})
+	bar, caught := newProgress(e.out, "simulated", "readings"), false
+	s, err := simulate.New(cfg, simulate.Deps{Sender: client, Plant: demo.Describe(), Logger: e.logger, Progress: func(p simulate.Progress) {
+		if caught {
+			return
+		}
+		bar.show(p.Until-p.From, p.Now-p.From, p.Readings)
+		if p.Live {
+			caught = true
+			bar.end()
+			e.logger.Info("the simulation has caught up with the clock", "readings", p.Readings, "events", p.Events)
+			close(live)
+		}
+	}})
+	if err != nil {
+		return err
+	}
+	lifecycle.Ready()
+	group, ctx := errgroup.WithContext(e.ctx)
+	group.Go(func() error { return s.Run(ctx) })
+	if c.Recording {
+		group.Go(func() error { return c.record(ctx, e, client, live) })
+	}
+	return group.Wait()
+}
+
+// record replays the recording behind the simulated readings: the line's own
+// time must have begun before readings of past weeks come in.
+func (c *simulateCmd) record(ctx context.Context, e *env, client *feed.Client, live <-chan struct{}) error {
+	select {
+	case <-ctx.Done():
+		return nil
+	case <-live:
+	}
+	rows, err := replay.MachineTemperature()
+	if err != nil {
+		return err
+	}
+	cfg := replay.Config{Sensor: demo.MachineTemperature, At: replay.Now, State: filepath.Join(filepath.Dir(c.Truth), "recording.json")}
+	if err := replay.Run(ctx, cfg, replay.Deps{Sender: client, Logger: e.logger}, rows); err != nil {
+		if ctx.Err() != nil {
+			return nil // it goes on with the next start
+		}
+		return err
+	}
+	e.logger.Info("the machine temperature recording is in", "rows", len(rows))
+	return nil
+}
+
+// errNotAsPlanted makes the program end with another code than 0.
+var errNotAsPlanted = errors.New("ClickHouse does not hold what was planted")
+
+func (c *simulateCmd) verify(e *env) error {
+	ch, err := clickhouse.NewClient(c.Clickhouse.config())
+	if err != nil {
+		return err
+	}
+	f, err := os.Open(c.Truth)
+	if err != nil {
+		return fmt.Errorf("opening the truth journal: %w", err)
+	}
+	defer f.Close()
+	report, err := simulate.Verify(e.ctx, f, ch, simulate.Options{Plant: demo.Describe(), Wait: c.Wait})
+	if err != nil {
+		return err
+	}
+	if err := printReport(e.out, report, c.JSON); err != nil {
+		return err
+	}
+	if !report.OK {
+		return errNotAsPlanted
+	}
+	return nil
+}
+
+func printReport(w io.Writer, r *simulate.Report, asJSON bool) error {
+	if !asJSON {
+		return r.WriteText(w)
+	}
+	out := json.NewEncoder(w)
+	out.SetIndent("", "  ")
+	if err := out.Encode(r); err != nil {
+		return fmt.Errorf("writing the report: %w", err)
+	}
+	return nil
+}
+
+// startSimulator plays the demo plant as a child. The key goes by the
+// environment, since other users can read command lines.
+func (u *upRun) startSimulator(ctx context.Context) error {
+	if u.NoSimulator {
+		return nil
+	}
+	p := &lifecycle.Process{
+		Name: "simulator", Path: u.self, Log: u.log, Logger: u.r.logger,
+		Args: []string{"simulate", "--recording", "--ingest-url", "http://" + u.addrs["ingest"], "--truth", filepath.Join(u.dir("simulator"), "truth.jsonl")},
+		Env:  []string{"FOODFLOW_API_KEY=" + u.demo.APIKey},
+	}
+	return u.r.group.Start(ctx, p.Name, p.Start, p.Stop)
+}
