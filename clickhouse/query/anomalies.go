@@ -52,6 +52,7 @@ func (r *Reader) Anomalies(ctx context.Context, q AnomaliesQuery) (list []Anomal
 		FROM anomalies AS a
 		WHERE tenant_id = {tenant:UUID}
 			AND a.ts >= fromUnixTimestamp64Milli({from:Int64}, 'UTC') AND a.ts < fromUnixTimestamp64Milli({to:Int64}, 'UTC')
+			AND a.ts <= fromUnixTimestamp64Milli({ts:Int64}, 'UTC')
 			AND (toUnixTimestamp64Milli(a.ts), anomaly_id) < ({ts:Int64}, {id:UUID})
 			AND ({line:UUID} = toUUID('00000000-0000-0000-0000-000000000000') OR line_id = {line:UUID})
 			AND ({sensor:UUID} = toUUID('00000000-0000-0000-0000-000000000000') OR sensor_id = {sensor:UUID})

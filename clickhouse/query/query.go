@@ -42,9 +42,10 @@ func rows[T any](ctx context.Context, r *Reader, statement string, p params) ([]
 		"output_format_json_quote_64bit_integers": {"0"},
 		"max_execution_time":                      {strconv.FormatFloat(r.timeout.Seconds(), 'f', -1, 64)},
 		"readonly":                                {"2"}, // may set settings, may not write
+		"wait_end_of_query":                       {"1"}, // an error in the middle is an error, not a short list
 	}
 	for k, v := range p {
-		s.Set("param_"+k, fmt.Sprint(v))
+		s.Set("param_"+k, escape(fmt.Sprint(v)))
 	}
 	ctx, cancel := context.WithTimeout(ctx, r.timeout+time.Second)
 	defer cancel()
@@ -65,6 +66,11 @@ func rows[T any](ctx context.Context, r *Reader, statement string, p params) ([]
 		}
 		list = append(list, v)
 	}
+}
+
+// escape writes a parameter as ClickHouse reads one: as a field of TSV.
+func escape(v string) string {
+	return strings.NewReplacer("\\", `\\`, "\t", `\t`, "\n", `\n`, "\r", `\r`, "\x00", `\0`).Replace(v)
 }
 
 // retryAfter is what a client is told when ClickHouse is away.

@@ -104,6 +104,9 @@ func (r *Reader) Buckets(ctx context.Context, res Resolution, q ReadingsQuery) (
 	if table == "" {
 		return nil, false, fmt.Errorf("querying clickhouse: no rollup of resolution %q", res)
 	}
+	if q.After != nil {
+		q.From = max(q.From, q.After.TS+1) // what is skipped need not be read
+	}
 	list, err = rows[Bucket](ctx, r, `
 		SELECT toUnixTimestamp(t.ts) * 1000 AS ts, sum(t.count) AS count, sum(t.valid) AS valid,
 			if(sum(t.valid) = 0, NULL, sum(t.sum) / sum(t.valid)) AS mean,
@@ -112,7 +115,6 @@ func (r *Reader) Buckets(ctx context.Context, res Resolution, q ReadingsQuery) (
 		FROM `+table+` AS t
 		WHERE tenant_id = {tenant:UUID} AND sensor_id = {sensor:UUID}
 			AND t.ts >= toDateTime(intDiv({from:Int64} + 999, 1000), 'UTC') AND t.ts < toDateTime(intDiv({to:Int64} + 999, 1000), 'UTC')
-			AND toInt64(toUnixTimestamp(t.ts)) * 1000 > {ts:Int64}
 		GROUP BY t.ts
 		ORDER BY t.ts
 		LIMIT {limit:UInt32}`, q.params())
