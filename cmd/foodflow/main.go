@@ -32,6 +32,7 @@ type cli struct {
 	Migrate          migrateCmd          `cmd:"" help:"Make or update topics and tables."`
 	Simulate         simulateCmd         `cmd:"" help:"Play the demo plant and write down what was planted; or verify that ClickHouse holds it."`
 	Replay           replayCmd           `cmd:"" help:"Feed a recording through ingest."`
+	Bench            benchCmd            `cmd:"" help:"Measure, each figure beside its bare loop."`
 	KafkaEngine      kafkaEngineCmd      `cmd:"" help:"Run the embedded Kafka." hidden:""`
 	ClickhouseEngine clickhouseEngineCmd `cmd:"" help:"Run the embedded ClickHouse." hidden:""`
 	Version          versionCmd          `cmd:"" help:"Print the version."`

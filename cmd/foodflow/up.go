@@ -84,12 +84,8 @@ func (u *upRun) prepare() (err error) {
 		return err
 	}
 	u.r = newRole(u.e, "up", u.addrs["admin"])
-	if u.CacheDir == "" {
-		cache, err := os.UserCacheDir()
-		if err != nil {
-			return fmt.Errorf("finding the cache folder: %w", err)
-		}
-		u.CacheDir = filepath.Join(cache, "foodflow")
+	if u.CacheDir, err = cacheDir(u.CacheDir); err != nil {
+		return err
 	}
 	if u.self, err = os.Executable(); err != nil {
 		return fmt.Errorf("finding the own program: %w", err)

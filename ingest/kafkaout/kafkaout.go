@@ -107,6 +107,15 @@ func (o *Out) Begin(ctx context.Context, topic string, b *ingest.Batch, done fun
 	}
 }
 
+// PublishRaw publishes values under one key and returns once Kafka has them.
+func (o *Out) PublishRaw(ctx context.Context, topic string, key []byte, values [][]byte) error {
+	recs := make([]*kgo.Record, len(values))
+	for i, v := range values {
+		recs[i] = &kgo.Record{Topic: topic, Key: key, Value: v}
+	}
+	return o.cl.ProduceSync(ctx, recs...).FirstErr()
+}
+
 // DeadLetterEncoder encodes dead letters.
 type DeadLetterEncoder interface {
 	AppendDeadLetter(dst []byte, d *schemas.DeadLetter) ([]byte, error)
@@ -124,7 +133,7 @@ func (d DeadLetters) DeadLetter(ctx context.Context, letter *schemas.DeadLetter)
 	if err != nil {
 		return err
 	}
-	if err := d.Out.cl.ProduceSync(ctx, &kgo.Record{Topic: broker.TopicDeadLetters, Key: letter.ID[:], Value: v}).FirstErr(); err != nil {
+	if err := d.Out.PublishRaw(ctx, broker.TopicDeadLetters, letter.ID[:], [][]byte{v}); err != nil {
 		return fmt.Errorf("publishing dead letter: %w", err)
 	}
 	return nil

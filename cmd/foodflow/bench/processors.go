@@ -1,0 +1,227 @@
+package bench
+
+import (
+	"context"
+	"fmt"
+	"net/url"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/foodflow/foodflow/clickhouse"
+	"github.com/foodflow/foodflow/clickhouse/ddl"
+	"github.com/foodflow/foodflow/clickhouse/sink"
+	"github.com/foodflow/foodflow/internal/broker"
+	"github.com/foodflow/foodflow/internal/directory"
+	"github.com/foodflow/foodflow/internal/plant"
+	"github.com/foodflow/foodflow/internal/stream"
+	"github.com/foodflow/foodflow/processors/run"
+	"github.com/foodflow/foodflow/processors/snapshot"
+	"github.com/foodflow/foodflow/schemas"
+)
+
+// The plant of the measurement.
+const (
+	benchPartitions = 4
+	benchSensors    = 20_000
+	benchLines      = 200
+	// bareBatch is the size of the bare loop's inserts, that of the processors'.
+	bareBatch = 100_000
+)
+
+// processors measures the whole job (decoding, anti-replay, detection, OEE,
+// rollups, exactly once) against consuming, decoding and inserting the same
+// rows into a table of the same columns without rollups.
+func processors(ctx context.Context, e Env) (map[string]Result, error) {
+	kafka, stop, err := startKafka(ctx, e)
+	if err != nil {
+		return nil, err
+	}
+	defer stop()
+	codec, err := schemas.NewStaticCodec()
+	if err != nil {
+		return nil, err
+	}
+	if err := fill(ctx, kafka, codec, e.Readings); err != nil {
+		return nil, err
+	}
+	var bare, full []float64
+	for round := range 3 { // in turn, so that a drifting machine hits both
+		b, err := bareLoop(ctx, e, kafka, codec, round)
+		if err != nil {
+			return nil, err
+		}
+		f, err := fullJob(ctx, e, kafka, codec, round)
+		if err != nil {
+			return nil, err
+		}
+		bare, full = append(bare, b), append(full, f)
+	}
+	return map[string]Result{"processors": against(median(full), median(bare), "readings/s", ">= 0.7")}, nil
+}
+
+// fill produces n readings, a second apart for each sensor, ending now.
+func fill(ctx context.Context, kafka broker.Config, codec *schemas.Codec, n int) error {
+	cl, err := broker.Client(kafka)
+	if err != nil {
+		return err
+	}
+	defer cl.Close()
+	if err := broker.EnsureTopics(ctx, cl, benchPartitions); err != nil {
+		return err
+	}
+	tenant := plant.NameID(plant.ID{}, "bench")
+	lines, sensors := make([]plant.ID, benchLines), make([]plant.ID, benchSensors)
+	for i := range lines {
+		lines[i] = plant.NameID(tenant, "line", fmt.Sprint(i))
+	}
+	for i := range sensors {
+		sensors[i] = plant.NameID(tenant, "sensor", fmt.Sprint(i))
+	}
+	begin := time.Now().Add(-time.Hour).UnixMilli()
+	p := broker.NewProducer(cl)
+	const chunk = 100_000
+	for from := 0; from < n; from += chunk {
+		msgs := make([]broker.Message, 0, chunk)
+		for i := from; i < min(from+chunk, n); i++ {
+			s, round := i%benchSensors, i/benchSensors
+			r := plant.Reading{
+				Tenant: tenant, Line: lines[s%benchLines], Sensor: sensors[s], TS: begin + int64(round)*1000 + int64(s%1000),
+				Value: 20 + float64((i*7919)%1000)/250, Seq: int64(round),
+			}
+			key := r.Key()
+			msgs = append(msgs, broker.Message{Topic: broker.TopicReadings, Key: key[:], Value: codec.AppendReading(nil, &r)})
+		}
+		if err := p.Publish(ctx, msgs); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// tables makes a fresh database; bare leaves the rollups out.
+func tables(ctx context.Context, e Env, name string, bare bool) (*clickhouse.Client, error) {
+	cfg := clickhouse.DefaultConfig()
+	cfg.URL, cfg.Database = e.ClickHouse, name
+	c, err := clickhouse.NewClient(cfg)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := c.ExecAnywhere(ctx, "DROP DATABASE IF EXISTS `"+name+"` SYNC"); err != nil {
+		return nil, err
+	}
+	if err := ddl.Apply(ctx, c, ddl.DefaultOptions()); err != nil {
+		return nil, err
+	}
+	if bare {
+		for _, v := range []string{"readings_1m_mv", "readings_1h_mv", "readings_1d_mv"} {
+			if _, err := c.Exec(ctx, "DROP VIEW "+v, url.Values{}); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return c, nil
+}
+
+// bareLoop consumes every partition, decodes, and inserts.
+func bareLoop(ctx context.Context, e Env, kafka broker.Config, codec *schemas.Codec, round int) (float64, error) {
+	ch, err := tables(ctx, e, "bench_bare", true)
+	if err != nil {
+		return 0, err
+	}
+	s := sink.New(ch, nil)
+	var (
+		wg    sync.WaitGroup
+		total atomic.Int64
+		fail  atomic.Pointer[error]
+	)
+	began := time.Now()
+	per, err := broker.EndOffsets(ctx, kafka, broker.TopicReadings)
+	if err != nil {
+		return 0, err
+	}
+	for p, end := range per {
+		wg.Add(1)
+		go func() {
+			defer wg.Done()
+			block := sink.NewReadings()
+			insert := func(n int64) error {
+				defer block.Reset()
+				return s.Insert(ctx, block, fmt.Sprint("bare", round, "/", p, "/", n))
+			}
+			var r plant.Reading
+			err := broker.ReadPartition(ctx, kafka, broker.TopicReadings, p, end, func(offset int64, value []byte) error {
+				if err := codec.DecodeReading(value, &r); err != nil {
+					return err
+				}
+				block.Append(&r, 0, p, offset)
+				total.Add(1)
+				if block.Rows() >= bareBatch {
+					return insert(offset)
+				}
+				return nil
+			})
+			if err == nil {
+				err = insert(end)
+			}
+			if err != nil {
+				fail.Store(&err)
+			}
+		}()
+	}
+	wg.Wait()
+	if p := fail.Load(); p != nil {
+		return 0, *p
+	}
+	return float64(total.Load()) / time.Since(began).Seconds(), nil
+}
+
+// fullJob runs the processors until every reading is in the table.
+func fullJob(ctx context.Context, e Env, kafka broker.Config, codec *schemas.Codec, round int) (float64, error) {
+	ch, err := tables(ctx, e, "bench_full", false)
+	if err != nil {
+		return 0, err
+	}
+	open := broker.Opener(kafka)
+	snaps, err := snapshot.New(broker.TopicProcessorState, open, e.Logger)
+	if err != nil {
+		return 0, err
+	}
+	defer snaps.Close()
+	pub, err := open()
+	if err != nil {
+		return 0, err
+	}
+	defer pub.Close()
+	deps := run.Deps{Codec: codec, Directory: directory.NewStore(), Sink: sink.New(ch, nil), Publisher: broker.NewProducer(pub), Metrics: run.NewMetrics(nil)}
+	cfg := stream.DefaultConfig()
+	cfg.Group, cfg.Inputs = fmt.Sprint("bench-", round), run.Inputs()
+	job, err := stream.New(cfg, stream.Deps{
+		Client: open, Snapshots: snaps, Logger: e.Logger,
+		Tasks: func(s stream.Slot) (stream.Task, error) { return run.NewTask(deps, s), nil },
+	})
+	if err != nil {
+		return 0, err
+	}
+	own, cancel := context.WithCancel(ctx)
+	defer cancel()
+	ended := make(chan error, 1)
+	began := time.Now()
+	go func() { ended <- job.Run(own) }()
+	for {
+		select {
+		case err := <-ended:
+			return 0, fmt.Errorf("the job ended early: %w", err)
+		case <-time.After(20 * time.Millisecond):
+		}
+		out, err := ch.Exec(ctx, "SELECT count() >= "+fmt.Sprint(e.Readings)+" FROM readings", nil)
+		if err != nil {
+			return 0, err
+		}
+		if out == "1\n" {
+			rate := float64(e.Readings) / time.Since(began).Seconds()
+			cancel()
+			return rate, <-ended
+		}
+	}
+}

@@ -1,0 +1,75 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/foodflow/foodflow/clickhouse/embedded"
+	"github.com/foodflow/foodflow/cmd/foodflow/bench"
+	"github.com/foodflow/foodflow/internal/lifecycle"
+)
+
+type benchCmd struct {
+	Names    []string `arg:"" optional:"" help:"Which benchmarks; all without a name."`
+	JSON     string   `help:"Write the figures here." name:"json" type:"path" placeholder:"FILE"`
+	Readings int      `help:"Readings for the processors." default:"3000000"`
+	CacheDir string   `help:"Where engines are installed." type:"path" placeholder:"DIR"`
+}
+
+// Run measures on engines of its own, in a folder that is removed.
+func (c *benchCmd) Run(e *env) error {
+	cache, err := cacheDir(c.CacheDir)
+	if err != nil {
+		return err
+	}
+	dir, err := os.MkdirTemp("", "foodflow-bench-")
+	if err != nil {
+		return fmt.Errorf("making folder: %w", err)
+	}
+	defer os.RemoveAll(dir)
+	lib, err := embedded.Install(e.ctx, cache, func(s string) { e.logger.Info("installing an engine", "what", s) })
+	if err != nil {
+		return err
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return fmt.Errorf("finding the own program: %w", err)
+	}
+	addrs, err := lifecycle.Ports(dir, map[string]string{"clickhouse": "127.0.0.1:0"})
+	if err != nil {
+		return err
+	}
+	p := &lifecycle.Process{
+		Name: "clickhouse", Path: self, Log: os.Stderr, Logger: e.logger,
+		Args: []string{"--log-level", "warn", "clickhouse-engine", "--library", lib, "--dir", filepath.Join(dir, "clickhouse"), "--addr", addrs["clickhouse"]},
+	}
+	if err := p.Start(e.ctx); err != nil {
+		return err
+	}
+	defer p.Stop(e.ctx) //nolint:errcheck // the folder goes anyway
+	env := bench.Env{ClickHouse: "http://" + addrs["clickhouse"], Dir: dir, Readings: c.Readings, Logger: newLogger("warn", "text")}
+	results, err := bench.Run(e.ctx, env, c.Names, e.out)
+	if err != nil {
+		return err
+	}
+	if c.JSON != "" {
+		return lifecycle.WriteFile(c.JSON, results)
+	}
+	return nil
+}
+
+// cacheDir is where engines are installed.
+func cacheDir(given string) (string, error) {
+	if given != "" {
+		return given, nil
+	}
+	if dir := os.Getenv("FOODFLOW_CACHE_DIR"); dir != "" {
+		return dir, nil
+	}
+	dir, err := os.UserCacheDir()
+	if err != nil {
+		return "", fmt.Errorf("finding the cache folder: %w", err)
+	}
+	return filepath.Join(dir, "foodflow"), nil
+}
