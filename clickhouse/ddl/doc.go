@@ -13,7 +13,9 @@
 //
 // # Non-obvious
 //
-// Each rollup is fed from readings itself, not from the finer rollup. In a chain
-// of views, a repetition that the first target recognises is not passed on to
-// the next: after a crash between the two the coarser rollup stayed short.
+// Minutes are summed up by the processors and inserted into readings_1m; the
+// hours and the days are each fed from there by one view. They are no chain: in
+// a chain of views, a repetition that the first target recognises is not passed
+// on to the next, and after a crash between the two the coarser rollup stayed
+// short. A view on readings itself cost ten times the insert of the readings.
 package ddl

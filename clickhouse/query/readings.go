@@ -111,7 +111,7 @@ func (r *Reader) Buckets(ctx context.Context, res Resolution, q ReadingsQuery) (
 		SELECT toUnixTimestamp(t.ts) * 1000 AS ts, sum(t.count) AS count, sum(t.valid) AS valid,
 			if(sum(t.valid) = 0, NULL, sum(t.sum) / sum(t.valid)) AS mean,
 			if(sum(t.valid) = 0, NULL, min(t.min)) AS min, if(sum(t.valid) = 0, NULL, max(t.max)) AS max,
-			if(sum(t.valid) = 0, NULL, argMinMerge(t.first)) AS first, if(sum(t.valid) = 0, NULL, argMaxMerge(t.last)) AS last
+			if(sum(t.valid) = 0, NULL, tupleElement(min(t.first), 2)) AS first, if(sum(t.valid) = 0, NULL, tupleElement(max(t.last), 2)) AS last
 		FROM `+table+` AS t
 		WHERE tenant_id = {tenant:UUID} AND sensor_id = {sensor:UUID}
 			AND t.ts >= toDateTime(intDiv({from:Int64} + 999, 1000), 'UTC') AND t.ts < toDateTime(intDiv({to:Int64} + 999, 1000), 'UTC')

@@ -22,6 +22,15 @@ type column struct {
 	name string
 	typ  string
 	data []byte
+	// more is the second part of a tuple, which follows the first as a column of
+	// its own.
+	more []byte
+}
+
+// point appends a tuple of a time and a value.
+func (c *column) point(ts int64, v float64) {
+	c.int64(ts)
+	c.more = binary.LittleEndian.AppendUint64(c.more, math.Float64bits(v))
 }
 
 func (c *column) uuid(id *plant.ID) {
@@ -68,7 +77,7 @@ func (f *frame) Rows() int { return f.rows }
 func (f *frame) Bytes() int {
 	n := 0
 	for _, c := range f.cols {
-		n += len(c.data)
+		n += len(c.data) + len(c.more)
 	}
 	return n
 }
@@ -77,7 +86,7 @@ func (f *frame) Bytes() int {
 func (f *frame) Reset() {
 	f.rows = 0
 	for _, c := range f.cols {
-		c.data = c.data[:0]
+		c.data, c.more = c.data[:0], c.more[:0]
 	}
 }
 

@@ -30,7 +30,7 @@ func New(c *clickhouse.Client, reg prometheus.Registerer) *Sink {
 		failures: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "foodflow_sink_insert_failures_total", Help: "Inserts that ClickHouse refused or whose outcome is unknown."}, []string{"kind"}),
 		duration: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "foodflow_sink_insert_duration_seconds", Help: "Time of one insert.", Buckets: prometheus.ExponentialBuckets(0.001, 2, 16)}),
 	}
-	for _, t := range []string{"readings", "line_events", "anomalies", "oee_parts"} {
+	for _, t := range []string{"readings", "readings_1m", "line_events", "anomalies", "oee_parts"} {
 		s.rows.WithLabelValues(t)
 	}
 	s.failures.WithLabelValues("transient")
@@ -102,12 +102,12 @@ func assemble(cols []*column, rows int) (io.Reader, int64) {
 		ends[i] = len(heads)
 	}
 	size := int64(len(heads))
-	parts := make([]io.Reader, 0, 2*len(cols))
+	parts := make([]io.Reader, 0, 3*len(cols))
 	from := 0
 	for i, c := range cols {
-		parts = append(parts, strings.NewReader(string(heads[from:ends[i]])), &slab{c.data})
+		parts = append(parts, strings.NewReader(string(heads[from:ends[i]])), &slab{c.data}, &slab{c.more})
 		from = ends[i]
-		size += int64(len(c.data))
+		size += int64(len(c.data) + len(c.more))
 	}
 	return io.MultiReader(parts...), size
 }

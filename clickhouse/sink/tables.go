@@ -12,9 +12,14 @@ const (
 	typInt64   = "Int64"
 	typInt32   = "Int32"
 	typUInt32  = "UInt32"
+	typUInt64  = "UInt64"
+	typPoint   = "Tuple(DateTime64(3, 'UTC'), Float64)"
 	typString  = "String"
 	typQuality = "Enum8('good' = 0, 'uncertain' = 1, 'bad' = 2)"
 )
+
+// maxTime is the last millisecond that DateTime64 holds, neutral to min.
+const maxTime = 10_413_791_999_999
 
 // Readings is a block of table readings.
 type Readings struct {
@@ -44,6 +49,44 @@ func (b *Readings) Append(r *plant.Reading, score float32, partition int32, offs
 	b.score.float32(score)
 	b.partition.int32(partition)
 	b.offset.int64(offset)
+	b.rows++
+}
+
+// Minutes is a block of table readings_1m.
+type Minutes struct {
+	frame
+	tenant, line, sensor, ts, count, valid, sum, least, most *column
+	first, last                                              *column
+}
+
+// NewMinutes makes an empty block.
+func NewMinutes() *Minutes {
+	b := &Minutes{frame: frame{table: "readings_1m"}}
+	b.tenant, b.line, b.sensor = b.add("tenant_id", typUUID), b.add("line_id", typUUID), b.add("sensor_id", typUUID)
+	b.ts, b.count, b.valid = b.add("ts", typMinute), b.add("count", typUInt64), b.add("valid", typUInt64)
+	b.sum, b.least, b.most = b.add("sum", typFloat64), b.add("min", typFloat64), b.add("max", typFloat64)
+	b.first, b.last = b.add("first", typPoint), b.add("last", typPoint)
+	return b
+}
+
+// Append adds a sum of readings of one sensor and minute, in whole or in part.
+func (b *Minutes) Append(tenant, line, sensor *plant.ID, m *plant.Minute) {
+	b.tenant.uuid(tenant)
+	b.line.uuid(line)
+	b.sensor.uuid(sensor)
+	b.ts.uint32(uint32(m.Start / 1000))
+	b.count.int64(int64(m.Count))
+	b.valid.int64(int64(m.Valid))
+	b.sum.float64(m.Sum)
+	b.least.float64(m.Min)
+	b.most.float64(m.Max)
+	if m.Valid == 0 {
+		b.first.point(maxTime, 0)
+		b.last.point(0, 0)
+	} else {
+		b.first.point(m.FirstTS, m.First)
+		b.last.point(m.LastTS, m.Last)
+	}
 	b.rows++
 }
 

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime/pprof"
 
 	"github.com/foodflow/foodflow/clickhouse/embedded"
 	"github.com/foodflow/foodflow/cmd/foodflow/bench"
@@ -14,6 +15,7 @@ type benchCmd struct {
 	Names    []string `arg:"" optional:"" help:"Which benchmarks; all without a name."`
 	JSON     string   `help:"Write the figures here." name:"json" type:"path" placeholder:"FILE"`
 	Readings int      `help:"Readings for the processors." default:"3000000"`
+	Profile  string   `help:"Write a CPU profile here." type:"path" placeholder:"FILE"`
 	CacheDir string   `help:"Where engines are installed." type:"path" placeholder:"DIR"`
 }
 
@@ -48,6 +50,17 @@ func (c *benchCmd) Run(e *env) error {
 		return err
 	}
 	defer p.Stop(e.ctx) //nolint:errcheck // the folder goes anyway
+	if c.Profile != "" {
+		f, err := os.Create(c.Profile)
+		if err != nil {
+			return fmt.Errorf("making profile: %w", err)
+		}
+		defer f.Close()
+		if err := pprof.StartCPUProfile(f); err != nil {
+			return fmt.Errorf("profiling: %w", err)
+		}
+		defer pprof.StopCPUProfile()
+	}
 	env := bench.Env{ClickHouse: "http://" + addrs["clickhouse"], Dir: dir, Readings: c.Readings, Logger: newLogger("warn", "text")}
 	results, err := bench.Run(e.ctx, env, c.Names, e.out)
 	if err != nil {

@@ -154,6 +154,7 @@ func (h *hashTask) Fold(r Record) error {
 	return nil
 }
 func (h *hashTask) Settle(Batch) error { return nil }
+func (h *hashTask) Unsettled() bool    { return false }
 func (h *hashTask) Flush(_ context.Context, b Batch) error {
 	if err := h.store.insert(fmt.Sprint(b.Slot.Partition, b.From, b.To), h.rows); err != nil {
 		return err

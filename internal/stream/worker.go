@@ -110,8 +110,15 @@ func (w *worker) await(ctx context.Context) (Reason, error) {
 				return ReasonIdle, nil
 			}
 			wait = min(age, idle)
-		} else if err := w.maySnapshot(ctx); err != nil {
-			return 0, err
+		} else {
+			if w.task.Unsettled() {
+				if wait = w.cfg.Idle - time.Since(lv.newest); wait <= 0 {
+					return ReasonIdle, nil
+				}
+			}
+			if err := w.maySnapshot(ctx); err != nil {
+				return 0, err
+			}
 		}
 		timer.Reset(wait)
 		select {
@@ -133,7 +140,7 @@ func (w *worker) await(ctx context.Context) (Reason, error) {
 // durable and commits it.
 func (w *worker) batch(ctx context.Context, reason Reason) error {
 	to := w.q.bounds(w.pos, w.cfg.BatchRecords, w.cfg.BatchBytes)
-	if slices.Equal(to, w.pos) {
+	if slices.Equal(to, w.pos) && !w.task.Unsettled() {
 		return nil
 	}
 	w.ledger.pending = to

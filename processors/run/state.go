@@ -26,8 +26,8 @@ func (t *task) AppendState(b []byte) ([]byte, error) {
 	b = binary.AppendUvarint(b, uint64(len(t.sensors)))
 	for _, id := range sortedIDs(t.sensors) {
 		s := t.sensors[id]
-		b = append(b, id[:]...)
-		b = s.detector.AppendState(s.replay.AppendState(b))
+		b = append(append(append(b, id[:]...), s.tenant[:]...), s.line[:]...)
+		b = s.minute.AppendState(s.detector.AppendState(s.replay.AppendState(b)))
 	}
 	b = binary.AppendUvarint(b, uint64(len(t.lines)))
 	for _, id := range sortedIDs(t.lines) {
@@ -49,18 +49,23 @@ func (t *task) RestoreState(b []byte) error {
 	}
 	t.sensors, t.windows = make(map[plant.ID]*sensor, n), 0
 	for range n {
-		s := &sensor{}
-		if len(b) < 16 {
+		if len(b) < 48 {
 			return errState
 		}
-		id := plant.ID(b[:16])
-		if b, err = s.replay.RestoreState(b[16:]); err != nil {
+		s := &sensor{id: plant.ID(b[:16]), tenant: plant.ID(b[16:32]), line: plant.ID(b[32:48])}
+		if b, err = s.replay.RestoreState(b[48:]); err != nil {
 			return err
 		}
 		if b, err = s.detector.RestoreState(b); err != nil {
 			return err
 		}
-		t.sensors[id] = s
+		if b, err = s.minute.RestoreState(b); err != nil {
+			return err
+		}
+		if s.open = s.minute.Open(); s.open {
+			t.open = append(t.open, s)
+		}
+		t.sensors[s.id] = s
 		t.windows += s.replay.Size()
 	}
 	if n, b, err = length(b); err != nil {

@@ -48,10 +48,13 @@ type Deps struct {
 
 // sensor is the state of one sensor.
 type sensor struct {
-	replay   window.Replay
-	detector anomaly.Detector
-	cfg      *anomaly.Config // cache of what the directory says, not state
-	seen     uint64          // directory.Store.Changes at which cfg was made
+	replay           window.Replay
+	detector         anomaly.Detector
+	minute           window.Minute
+	open             bool            // in task.open
+	tenant, line, id plant.ID        // of the last reading
+	cfg              *anomaly.Config // cache of what the directory says, not state
+	seen             uint64          // directory.Store.Changes at which cfg was made
 }
 
 // line is the state of one line.
@@ -72,12 +75,14 @@ type task struct {
 	sensors map[plant.ID]*sensor
 	windows int // bytes of all sensors' anti-replay windows
 	lines   map[plant.ID]*line
-	touched []*line // since the last Settle, in order of their first record
+	open    []*sensor // with readings summed up but not handed out
+	touched []*line   // since the last Settle, in order of their first record
 
 	readings  *sink.Readings
 	events    *sink.LineEvents
 	anomalies *sink.Anomalies
 	parts     *sink.OEEParts
+	minutes   *sink.Minutes
 	messages  []broker.Message
 	counts    counts
 
@@ -93,7 +98,7 @@ type counts struct{ readings, copies, unknown, events, anomalies, parts int }
 func NewTask(deps Deps, slot stream.Slot) stream.Task {
 	return &task{
 		deps: deps, slot: slot, sensors: map[plant.ID]*sensor{}, lines: map[plant.ID]*line{},
-		readings: sink.NewReadings(), events: sink.NewLineEvents(), anomalies: sink.NewAnomalies(), parts: sink.NewOEEParts(),
+		readings: sink.NewReadings(), events: sink.NewLineEvents(), anomalies: sink.NewAnomalies(), parts: sink.NewOEEParts(), minutes: sink.NewMinutes(),
 	}
 }
 
@@ -126,6 +131,7 @@ func (t *task) foldReading(r *stream.Record) error {
 	score := s.detector.Observe(s.cfg, x.TS, x.Value, x.Quality, &t.found)
 	t.readings.Append(x, score, t.slot.Partition, r.Offset)
 	t.counts.readings++
+	t.sum(s, x)
 	for _, f := range t.found.All() {
 		if err := t.anomaly(x, f, r.Offset); err != nil {
 			return err
@@ -166,12 +172,12 @@ func (t *task) foldEvent(r *stream.Record) error {
 }
 
 // A slot's anti-replay windows span a quarter of an hour of each sensor while
-// they fit the budget together, and a minute beyond it: a plant of some thousand
+// they fit the budget together, and half a minute beyond it: a plant of some thousand
 // sensors is protected for long, one of a million within a KiB a sensor.
 const (
-	windowBudget = 64 << 20
+	windowBudget = 32 << 20
 	longHorizon  = 15 * 60_000
-	shortHorizon = 60_000
+	shortHorizon = 30_000
 )
 
 func (t *task) horizon() int64 {
@@ -198,7 +204,7 @@ func undecodable(err error) error {
 func (t *task) sensor(id plant.ID) *sensor {
 	s := t.sensors[id]
 	if s == nil {
-		s = &sensor{}
+		s = &sensor{id: id}
 		t.sensors[id] = s
 		t.windows += s.replay.Size()
 	}
@@ -261,8 +267,50 @@ func (t *task) emit(l *line) oee.Emit {
 	}
 }
 
-// Settle closes the minutes of the lines that the batch touched.
-func (t *task) Settle(stream.Batch) error {
+// sum adds a reading to its minute.
+func (t *task) sum(s *sensor, x *plant.Reading) {
+	if x.Tenant != s.tenant || x.Line != s.line {
+		// The sensor moved to another line: its readings there are summed apart.
+		t.handOut(s)
+		s.tenant, s.line = x.Tenant, x.Line
+	}
+	if m, ok := s.minute.Add(x.TS, x.Value, x.Quality != plant.QualityBad); ok {
+		t.minutes.Append(&s.tenant, &s.line, &s.id, &m)
+	}
+	if !s.open {
+		s.open = true
+		t.open = append(t.open, s)
+	}
+}
+
+// handOut gives out what a sensor's open minute holds.
+func (t *task) handOut(s *sensor) {
+	if m, ok := s.minute.Take(); ok {
+		t.minutes.Append(&s.tenant, &s.line, &s.id, &m)
+	}
+}
+
+// busyBatch is the number of records at which a batch says that the slot is
+// under load. Then minutes are handed out when they are over, a sixtieth of the
+// rows at a reading a second; otherwise with each batch, so that the rollups are
+// as fresh as the readings. The number follows from the batch's bounds, so a
+// repetition does the same.
+const busyBatch = 20_000
+
+// Settle closes the minutes of the lines that the batch touched, and hands out
+// the sensors' open minutes unless the slot is busy.
+func (t *task) Settle(b stream.Batch) error {
+	records := int64(0)
+	for i := range b.To {
+		records += b.To[i] - b.From[i]
+	}
+	if records < busyBatch {
+		for _, s := range t.open {
+			t.handOut(s)
+			s.open = false
+		}
+		t.open = t.open[:0]
+	}
 	for _, l := range t.touched {
 		l.ledger.Advance(l.cfg, t.emit(l))
 		l.touched = false
@@ -285,7 +333,7 @@ func (t *task) Flush(ctx context.Context, b stream.Batch) error {
 	if err := t.deps.Publisher.Publish(ctx, msgs); err != nil {
 		return stream.Transient(err)
 	}
-	for _, block := range []sink.Block{t.readings, t.events, t.anomalies, t.parts} {
+	for _, block := range []sink.Block{t.readings, t.minutes, t.events, t.anomalies, t.parts} {
 		err := t.deps.Sink.Insert(ctx, block, token(block.Table(), &b))
 		if clickhouse.IsTransient(err) {
 			return stream.Transient(err)
@@ -316,8 +364,12 @@ func (t *task) Discard() {
 	t.events.Reset()
 	t.anomalies.Reset()
 	t.parts.Reset()
+	t.minutes.Reset()
 	t.messages, t.counts = nil, counts{}
 }
+
+// Unsettled says that minutes are held back.
+func (t *task) Unsettled() bool { return len(t.open) > 0 }
 
 // Release has nothing to give back.
 func (t *task) Release() {}

@@ -9,8 +9,8 @@ CREATE TABLE IF NOT EXISTS readings_1h
     sum       SimpleAggregateFunction(sum, Float64),
     min       SimpleAggregateFunction(min, Float64) COMMENT 'inf when valid is 0',
     max       SimpleAggregateFunction(max, Float64) COMMENT '-inf when valid is 0',
-    first     AggregateFunction(argMin, Float64, DateTime64(3, 'UTC')),
-    last      AggregateFunction(argMax, Float64, DateTime64(3, 'UTC'))
+    first     SimpleAggregateFunction(min, Tuple(DateTime64(3, 'UTC'), Float64)) COMMENT 'time and value of the first; in 2299 when valid is 0',
+    last      SimpleAggregateFunction(max, Tuple(DateTime64(3, 'UTC'), Float64)) COMMENT 'time and value of the last; in 1970 when valid is 0'
 )
 ENGINE = AggregatingMergeTree
 PARTITION BY toYear(ts)

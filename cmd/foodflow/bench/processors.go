@@ -3,7 +3,6 @@ package bench
 import (
 	"context"
 	"fmt"
-	"net/url"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -99,8 +98,8 @@ func fill(ctx context.Context, kafka broker.Config, codec *schemas.Codec, n int)
 	return nil
 }
 
-// tables makes a fresh database; bare leaves the rollups out.
-func tables(ctx context.Context, e Env, name string, bare bool) (*clickhouse.Client, error) {
+// tables makes a fresh database.
+func tables(ctx context.Context, e Env, name string) (*clickhouse.Client, error) {
 	cfg := clickhouse.DefaultConfig()
 	cfg.URL, cfg.Database = e.ClickHouse, name
 	c, err := clickhouse.NewClient(cfg)
@@ -113,19 +112,12 @@ func tables(ctx context.Context, e Env, name string, bare bool) (*clickhouse.Cli
 	if err := ddl.Apply(ctx, c, ddl.DefaultOptions()); err != nil {
 		return nil, err
 	}
-	if bare {
-		for _, v := range []string{"readings_1m_mv", "readings_1h_mv", "readings_1d_mv"} {
-			if _, err := c.Exec(ctx, "DROP VIEW "+v, url.Values{}); err != nil {
-				return nil, err
-			}
-		}
-	}
 	return c, nil
 }
 
 // bareLoop consumes every partition, decodes, and inserts.
 func bareLoop(ctx context.Context, e Env, kafka broker.Config, codec *schemas.Codec, round int) (float64, error) {
-	ch, err := tables(ctx, e, "bench_bare", true)
+	ch, err := tables(ctx, e, "bench_bare")
 	if err != nil {
 		return 0, err
 	}
@@ -178,7 +170,7 @@ func bareLoop(ctx context.Context, e Env, kafka broker.Config, codec *schemas.Co
 
 // fullJob runs the processors until every reading is in the table.
 func fullJob(ctx context.Context, e Env, kafka broker.Config, codec *schemas.Codec, round int) (float64, error) {
-	ch, err := tables(ctx, e, "bench_full", false)
+	ch, err := tables(ctx, e, "bench_full")
 	if err != nil {
 		return 0, err
 	}
