@@ -12,6 +12,7 @@ import (
 	"github.com/foodflow/foodflow/clickhouse/sink"
 	"github.com/foodflow/foodflow/internal/fault"
 	"github.com/foodflow/foodflow/internal/plant"
+	"github.com/foodflow/foodflow/processors/window"
 )
 
 var (
@@ -82,15 +83,23 @@ func TestReadingsPagesCoverOnce(t *testing.T) {
 // TestBucketsAgreeWithRaw recomputes each minute from the raw readings.
 func TestBucketsAgreeWithRaw(t *testing.T) {
 	r, s := open(t)
-	b := sink.NewReadings()
+	b, minutes := sink.NewReadings(), sink.NewMinutes()
+	var sum window.Minute
 	for i := range 300 {
 		x := plant.Reading{Tenant: tenant, Line: line, Sensor: sensor, TS: day0 + int64(i)*1000, Value: math.Sin(float64(i)) * 10, Seq: -1}
 		if i%7 == 0 || i < 60 {
 			x.Quality = plant.QualityBad
 		}
 		b.Append(&x, 0, 1, int64(i))
+		if m, ok := sum.Add(x.TS, x.Value, x.Quality != plant.QualityBad); ok {
+			minutes.Append(&x.Tenant, &x.Line, &x.Sensor, &m)
+		}
+	}
+	if m, ok := sum.Take(); ok {
+		minutes.Append(&tenant, &line, &sensor, &m)
 	}
 	insert(t, s, b)
+	insert(t, s, minutes)
 	q := query.ReadingsQuery{Tenant: tenant, Sensor: sensor, From: day0, To: day0 + 300_000, Limit: 1000}
 	raw, _, err := r.Readings(t.Context(), q)
 	if err != nil {
