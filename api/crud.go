@@ -7,6 +7,7 @@ import (
 	"errors"
 	"maps"
 	"net/http"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -252,6 +253,14 @@ func merge[F any](current F, patch []byte) (F, error) {
 	if err := decodeJSON(patch, &change); err != nil || change == nil {
 		return out, fault.New(fault.BadRequest, "the body must be a JSON object")
 	}
+	// By exact name: the decoder would take other spellings, and null for a
+	// field that isn't there would pass as nothing to take away.
+	known := fieldNames(typeOf[F]())
+	for name := range change {
+		if !known[name] {
+			return out, fault.NewInvalid(fault.Item{Location: name, Rule: "unknown", Message: "can't be changed, or doesn't exist"})
+		}
+	}
 	text, err := json.Marshal(current)
 	if err != nil {
 		return out, err
@@ -269,6 +278,16 @@ func merge[F any](current F, patch []byte) (F, error) {
 		return out, fault.NewInvalid(patchFault(err))
 	}
 	return out, nil
+}
+
+// fieldNames gives the JSON names of a struct's fields.
+func fieldNames(t reflect.Type) map[string]bool {
+	names := map[string]bool{}
+	for i := range t.NumField() {
+		name, _, _ := strings.Cut(t.Field(i).Tag.Get("json"), ",")
+		names[name] = true
+	}
+	return names
 }
 
 func patchFault(err error) fault.Item {
