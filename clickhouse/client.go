@@ -45,11 +45,18 @@ func (e *Exception) Error() string {
 	return fmt.Sprintf("clickhouse answered %d: %s", e.Status, strings.TrimSpace(e.Text[:min(len(e.Text), 500)]))
 }
 
+// ErrUnfit is a ClickHouse that answers but lacks what exactly-once rests on.
+// Waiting mends nothing: a person must act.
+var ErrUnfit = errors.New("this ClickHouse is unfit for exactly-once")
+
 // IsTransient says whether the same statement may succeed later: the server
 // could not be reached, its answer was lost, or it is short of something that
 // comes back. Everything else is a fault of the statement.
 func IsTransient(err error) bool {
 	var e *Exception
+	if errors.Is(err, ErrUnfit) {
+		return false
+	}
 	if !errors.As(err, &e) {
 		return err != nil && !errors.Is(err, context.Canceled)
 	}

@@ -1,6 +1,7 @@
 package ddl_test
 
 import (
+	"errors"
 	"strings"
 	"testing"
 
@@ -22,8 +23,9 @@ func client(t *testing.T) *clickhouse.Client {
 
 func TestApplyTwiceAndCheck(t *testing.T) {
 	c := client(t)
-	if err := ddl.Check(t.Context(), c); err == nil || !strings.Contains(err.Error(), "readings is missing") {
-		t.Fatalf("an empty database passed: %v", err)
+	err := ddl.Check(t.Context(), c)
+	if !errors.Is(err, clickhouse.ErrUnfit) || clickhouse.IsTransient(err) || !strings.Contains(err.Error(), "readings is missing") {
+		t.Fatalf("an empty database passed, or is waited for: %v", err)
 	}
 	for range 2 {
 		if err := ddl.Apply(t.Context(), c, ddl.DefaultOptions()); err != nil {
@@ -52,5 +54,47 @@ func TestCheckFindsAMissingWindow(t *testing.T) {
 		if _, err := c.Exec(t.Context(), "ALTER TABLE "+table+" MODIFY SETTING non_replicated_deduplication_window = 1000", nil); err != nil {
 			t.Fatal(err)
 		}
+	}
+}
+
+// TestCheckFindsEachFault breaks one thing at a time; Check must name it, and
+// nothing but it. Mended, it must pass.
+func TestCheckFindsEachFault(t *testing.T) {
+	c := client(t)
+	exec := func(q string) {
+		t.Helper()
+		if _, err := c.Exec(t.Context(), q, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, tc := range []struct{ name, damage, want, mend string }{
+		{"a view is gone", "DROP VIEW readings_1h_mv", "view readings_1h_mv is missing", "SELECT 1"},
+		{"a view feeds another table", "DROP VIEW readings_1d_mv; CREATE MATERIALIZED VIEW readings_1d_mv TO readings_1h AS SELECT tenant_id FROM readings", "view readings_1d_mv does not feed readings_1d", "DROP VIEW readings_1d_mv"},
+		{"a foreign view sums without a window", "CREATE TABLE mine (n UInt64) ENGINE = SummingMergeTree ORDER BY (); CREATE MATERIALIZED VIEW mine_mv TO mine AS SELECT count() AS n FROM readings", "table mine: non_replicated_deduplication_window is 0", "ALTER TABLE mine MODIFY SETTING non_replicated_deduplication_window = 500"},
+		{"a foreign view keeps its own rows", "CREATE MATERIALIZED VIEW own_mv ENGINE = SummingMergeTree ORDER BY () AS SELECT count() AS n FROM readings", "view own_mv keeps its rows in a table of its own", "DROP VIEW own_mv"},
+		{"a table is gone", "DROP TABLE line_events", "table line_events is missing", "SELECT 1"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			if err := ddl.Apply(t.Context(), c, ddl.DefaultOptions()); err != nil {
+				t.Fatal(err)
+			}
+			if err := ddl.Check(t.Context(), c); err != nil {
+				t.Fatalf("before: %v", err)
+			}
+			for _, q := range strings.Split(tc.damage, "; ") {
+				exec(q)
+			}
+			err := ddl.Check(t.Context(), c)
+			if err == nil || !strings.Contains(err.Error(), tc.want) || strings.Contains(err.Error(), "\n") {
+				t.Errorf("got %v, want only: %s", err, tc.want)
+			}
+			exec(tc.mend)
+			if err := ddl.Apply(t.Context(), c, ddl.DefaultOptions()); err != nil {
+				t.Fatal(err)
+			}
+			if err := ddl.Check(t.Context(), c); err != nil {
+				t.Errorf("after: %v", err)
+			}
+		})
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"net/url"
 	"strings"
 	"time"
 
@@ -41,27 +40,6 @@ func New(c *clickhouse.Client, reg prometheus.Registerer) *Sink {
 	return s
 }
 
-// settings of every insert. One insert is one block per month partition, so
-// the token covers it whole; the number of months is not limited, since a block
-// that ClickHouse refuses for good would hold up its slot for ever.
-func settings(token string) url.Values {
-	return url.Values{
-		"insert_deduplication_token": {token},
-		"insert_deduplicate":         {"1"},
-		"async_insert":               {"0"},
-		"deduplicate_blocks_in_dependent_materialized_views": {"1"},
-		"max_insert_block_size":                              {"4194304"},
-		"min_insert_block_size_rows":                         {"4194304"},
-		"min_insert_block_size_bytes":                        {"2147483648"},
-		"max_partitions_per_insert_block":                    {"0"},
-		"wait_end_of_query":                                  {"1"},
-		"input_format_native_allow_types_conversion":         {"1"},
-		"materialized_views_ignore_errors":                   {"0"},
-		"max_insert_threads":                                 {"1"},
-		"input_format_parallel_parsing":                      {"0"},
-	}
-}
-
 // Insert sends a block under a token. After an error for which
 // clickhouse.IsTransient holds, the same call may be made again.
 func (s *Sink) Insert(ctx context.Context, b Block, token string) error {
@@ -78,7 +56,7 @@ func (s *Sink) Insert(ctx context.Context, b Block, token string) error {
 	for i, c := range cols {
 		names[i] = c.name
 	}
-	_, err := s.client.Send(ctx, "INSERT INTO "+b.Table()+" ("+strings.Join(names, ", ")+") FORMAT Native", settings(token), body, size)
+	_, err := s.client.Send(ctx, "INSERT INTO "+b.Table()+" ("+strings.Join(names, ", ")+") FORMAT Native", clickhouse.InsertSettings(token), body, size)
 	s.duration.Observe(time.Since(began).Seconds())
 	if err != nil {
 		kind := "permanent"
