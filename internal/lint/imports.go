@@ -13,12 +13,13 @@ type home struct {
 }
 
 // homes is design's table: one home for each third-party library, so that a
-// change of library is a change of one package.
+// change of library is a change of one package. cmd hands clients of Kafka from
+// one home to another.
 func homes() []home {
 	return []home{
 		{"github.com/twmb/avro", []string{"schemas"}},
 		{"github.com/twmb/franz-go/pkg/sr", []string{"schemas/registry"}},
-		{"github.com/twmb/franz-go", []string{"internal/broker", "internal/stream", "internal/outbox", "internal/directory", "ingest/kafkaout", "processors/snapshot", "schemas/registry"}},
+		{"github.com/twmb/franz-go", []string{"internal/broker", "internal/stream", "internal/outbox", "internal/directory", "ingest/kafkaout", "processors/snapshot", "schemas/registry", "cmd", "internal/bench"}},
 		{"github.com/ClickHouse/", []string{"clickhouse"}},
 		{"github.com/ebitengine/purego", []string{"clickhouse/embedded"}},
 		{"github.com/jackc/pgx", []string{"internal/postgres", "internal/masterdata", "internal/outbox", "internal/migrate", "internal/testkit"}},
