@@ -130,6 +130,7 @@ func (c *Container[T]) cut(d *datum) bool {
 		return utf8.ValidString(d.text)
 	case kindFixed: // compile lets a wanted one be a UUID only
 		d.text = plant.ID(c.block[d.at : d.at+16]).String()
+	default: // numbers have no text
 	}
 	return true
 }

@@ -99,8 +99,8 @@ func (c *simulateCmd) record(ctx context.Context, e *env, client *feed.Client, l
 	}
 	cfg := replay.Config{Sensor: demo.MachineTemperature, At: replay.Now, State: filepath.Join(filepath.Dir(c.Truth), "recording.json")}
 	if err := replay.Run(ctx, cfg, replay.Deps{Sender: client, Logger: e.logger}, rows); err != nil {
-		if ctx.Err() != nil {
-			return nil // it goes on with the next start
+		if errors.Is(err, context.Canceled) {
+			err = nil // it goes on with the next start
 		}
 		return err
 	}

@@ -21,8 +21,9 @@ func internal(s *span) bool {
 		return s.Reason != "meal"
 	case plant.StateAborting, plant.StateAborted, plant.StateHolding, plant.StateHeld, plant.StateUnholding, plant.StateClearing:
 		return true
+	default:
+		return false
 	}
-	return false
 }
 
 // classOf gives the class of a state that is no internal stop.
@@ -40,8 +41,9 @@ func classOf(s *span) plant.TimeClass {
 		return plant.ClassAllergenClean
 	case plant.StateChangeover, plant.StateStarting, plant.StateResetting:
 		return plant.ClassSetup
+	default:
+		return plant.ClassPlannedStop // idle, completing, completed, a meal
 	}
-	return plant.ClassPlannedStop // idle, completing, completed, a meal
 }
 
 // stopAround gives the bounds of the stop that span i belongs to.

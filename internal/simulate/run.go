@@ -2,6 +2,7 @@ package simulate
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"time"
@@ -73,8 +74,8 @@ func (s *Simulator) Run(ctx context.Context) error {
 	if cerr := j.close(); err == nil {
 		err = cerr
 	}
-	if ctx.Err() != nil {
-		return nil
+	if errors.Is(err, context.Canceled) && ctx.Err() != nil {
+		return nil // asked to end; what was sent and not marked is sent again
 	}
 	return err
 }
@@ -86,10 +87,8 @@ type play struct {
 	model  *model
 	random random   // of copies; not part of the truth
 	head   []record // of the first group: the run's record when it is new
-	progress
+	Progress
 }
-
-type progress = Progress
 
 // begin goes on with the journal's last run, or begins one.
 func (s *Simulator) begin(j *journal) *play {
@@ -101,7 +100,7 @@ func (s *Simulator) begin(j *journal) *play {
 		for p.model.until < last.Until {
 			p.model.advance(min(p.model.until+minuteMS, last.Until))
 		}
-		p.From, p.Until, p.progress.Readings, p.progress.Events = last.Origin, last.Until, last.Readings, last.Events
+		p.From, p.Until, p.Progress.Readings, p.Progress.Events = last.Origin, last.Until, last.Readings, last.Events
 		s.deps.Logger.Info("going on with a simulation", "origin", time.UnixMilli(last.Origin).UTC(), "until", time.UnixMilli(last.Until).UTC())
 		return p
 	}
@@ -131,7 +130,7 @@ func (p *play) play(ctx context.Context) error {
 				return err
 			}
 			p.Now, p.Live = now, p.Until >= now
-			p.deps.Progress(p.progress)
+			p.deps.Progress(p.Progress)
 		}
 		if p.cfg.Until > 0 && p.Until >= p.cfg.Until {
 			return nil
@@ -163,9 +162,9 @@ func (p *play) step(ctx context.Context, to int64) error {
 		readings = readings[n:]
 	}
 	p.Until = to
-	p.progress.Readings += int64(len(b.readings))
-	p.progress.Events += int64(len(b.events))
-	mark := record{T: kindMark, Until: to, Readings: p.progress.Readings, Events: p.progress.Events}
+	p.Progress.Readings += int64(len(b.readings))
+	p.Progress.Events += int64(len(b.events))
+	mark := record{T: kindMark, Until: to, Readings: p.Progress.Readings, Events: p.Progress.Events}
 	if err := p.j.append(append(p.head, b.records...), mark); err != nil {
 		return err
 	}

@@ -108,8 +108,9 @@ func (s *sensor) target(sp *span, ts int64) float64 {
 		return s.cleaning(float64(ts-sp.From) / float64(sp.To-sp.From))
 	case plant.StateAllergenClean:
 		return s.d.CIP
+	default:
+		return s.d.Idle
 	}
-	return s.d.Idle
 }
 
 // cleaning is the recipe of a cleaning in place: pre-rinse, caustic, rinse,

@@ -351,7 +351,7 @@ func TestJournalRefusesWhatIsTornInTheMiddle(t *testing.T) {
 
 func TestConfigNamesEveryFault(t *testing.T) {
 	err := Config{Backfill: -1, CatchUp: -1, Copies: 2}.Validate()
-	joined, ok := err.(interface{ Unwrap() []error }) //nolint:errorlint // the shape of errors.Join is asked for
+	joined, ok := err.(interface{ Unwrap() []error })
 	if !ok || len(joined.Unwrap()) != 6 {
 		t.Errorf("%v", err)
 	}

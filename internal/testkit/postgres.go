@@ -117,7 +117,7 @@ func startPostgres() (string, error) {
 
 // keepOpen holds the pipe that keeps the server alive out of the garbage
 // collector's reach.
-var keepOpen *os.File
+var keepOpen *os.File //nolint:unused // it is held, not read
 
 func await(url string) error {
 	ctx, cancel := context.WithTimeout(context.Background(), 60*time.Second)
