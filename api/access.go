@@ -21,9 +21,11 @@ type Roles []string
 // The lists in use. A role stands in the list of everything it may do; there is
 // no other inheritance.
 func public() Roles { return nil }
+
 func readers() Roles {
 	return Roles{masterdata.RoleAdmin, masterdata.RoleManager, masterdata.RoleOperator, masterdata.RoleViewer}
 }
+
 func operators() Roles {
 	return Roles{masterdata.RoleAdmin, masterdata.RoleManager, masterdata.RoleOperator}
 }

@@ -345,8 +345,11 @@ func TestProblemsHaveTheirShape(t *testing.T) {
 		body         any
 		status       int
 	}{
-		{"GET", "/nowhere", nil, 404}, {"PUT", "/health", nil, 405}, {"POST", "/api/v1/plant-ops/lines", "{", 400},
-		{"POST", "/api/v1/plant-ops/lines", `{"key":"a"}`, 422}, {"POST", "/api/v1/plant-ops/lines", strings.Repeat("x", 2<<20), 413},
+		{"GET", "/nowhere", nil, 404},
+		{"PUT", "/health", nil, 405},
+		{"POST", "/api/v1/plant-ops/lines", "{", 400},
+		{"POST", "/api/v1/plant-ops/lines", `{"key":"a"}`, 422},
+		{"POST", "/api/v1/plant-ops/lines", strings.Repeat("x", 2<<20), 413},
 		{"POST", "/api/v1/plant-ops/lines", `{"key":"a b","name":"x","unit":"u","time_zone":"Mars/Olympus"}`, 422},
 	} {
 		a := w.call(token, c.method, c.path, c.body)

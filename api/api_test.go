@@ -14,6 +14,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
 	"github.com/foodflow/foodflow/api/auth"
 	"github.com/foodflow/foodflow/clickhouse/query"
 	"github.com/foodflow/foodflow/internal/demo"
@@ -25,7 +27,6 @@ import (
 	"github.com/foodflow/foodflow/internal/postgres"
 	"github.com/foodflow/foodflow/internal/testkit"
 	"github.com/foodflow/foodflow/schemas"
-	"github.com/jackc/pgx/v5"
 )
 
 // world is an API on a real Postgres with two tenants: demo, which also runs

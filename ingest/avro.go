@@ -149,8 +149,12 @@ func (b *Batch) avroTexts(in *schemas.IngestLineEvent, refuse refuseFunc) (seen 
 		field, text string
 		bit, limit  int
 	}{
-		{"line", in.Line, evLine, math.MaxInt}, {"type", in.Type, evType, math.MaxInt}, {"state", in.State, evState, math.MaxInt},
-		{"reason", in.Reason, evReason, plant.MaxReason}, {"product", in.Product, evProduct, plant.MaxProduct}, {"unit", in.Unit, evUnit, plant.MaxUnit},
+		{"line", in.Line, evLine, math.MaxInt},
+		{"type", in.Type, evType, math.MaxInt},
+		{"state", in.State, evState, math.MaxInt},
+		{"reason", in.Reason, evReason, plant.MaxReason},
+		{"product", in.Product, evProduct, plant.MaxProduct},
+		{"unit", in.Unit, evUnit, plant.MaxUnit},
 	} {
 		if t.text != "" {
 			seen |= t.bit

@@ -104,6 +104,7 @@ func (t *wire) read(cur *cursor, d *datum) {
 		cur.take(t.size)
 	case kindEnum:
 		d.kind, d.text = kindEnum, t.symbols[cur.enum(len(t.symbols))]
+	case kindNone: // no type compiles to it
 	case kindArray, kindMap:
 		t.skipItems(cur)
 	}

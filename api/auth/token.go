@@ -6,10 +6,11 @@ import (
 	"strings"
 	"time"
 
+	"github.com/golang-jwt/jwt/v5"
+
 	"github.com/foodflow/foodflow/internal/fault"
 	"github.com/foodflow/foodflow/internal/masterdata"
 	"github.com/foodflow/foodflow/internal/plant"
-	"github.com/golang-jwt/jwt/v5"
 )
 
 const (

@@ -48,9 +48,11 @@ func (c *column) int8(v int8)     { c.data = append(c.data, byte(v)) }
 func (c *column) float64(v float64) {
 	c.data = binary.LittleEndian.AppendUint64(c.data, math.Float64bits(v))
 }
+
 func (c *column) float32(v float32) {
 	c.data = binary.LittleEndian.AppendUint32(c.data, math.Float32bits(v))
 }
+
 func (c *column) text(s string) { c.data = append(binary.AppendUvarint(c.data, uint64(len(s))), s...) }
 
 // frame is what the blocks of all tables share.

@@ -9,9 +9,10 @@ import (
 	"testing"
 	"time"
 
+	"pgregory.net/rapid"
+
 	"github.com/foodflow/foodflow/internal/plant"
 	"github.com/foodflow/foodflow/schemas"
-	"pgregory.net/rapid"
 )
 
 var acme = plant.NameID(plant.ID{}, "acme")

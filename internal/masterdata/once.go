@@ -8,9 +8,10 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
 	"github.com/foodflow/foodflow/internal/fault"
 	"github.com/foodflow/foodflow/internal/plant"
-	"github.com/jackc/pgx/v5"
 )
 
 // Once names a request that is to take effect once.

@@ -5,9 +5,10 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/jackc/pgx/v5"
+
 	"github.com/foodflow/foodflow/internal/fault"
 	"github.com/foodflow/foodflow/internal/plant"
-	"github.com/jackc/pgx/v5"
 )
 
 // Page asks for a part of a list. Lists are in the order of Sort, which names a

@@ -4,8 +4,9 @@ import (
 	"context"
 	"fmt"
 
-	"github.com/foodflow/foodflow/internal/fault"
 	"github.com/jackc/pgx/v5"
+
+	"github.com/foodflow/foodflow/internal/fault"
 )
 
 // noCycle refuses a reason that has become its own ancestor. Writers are alone,

@@ -7,8 +7,9 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/foodflow/foodflow/internal/plant"
 	"github.com/jackc/pgx/v5"
+
+	"github.com/foodflow/foodflow/internal/plant"
 )
 
 // change is what is announced of one change of one thing.

@@ -6,10 +6,11 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/jackc/pgx/v5"
+
 	"github.com/foodflow/foodflow/internal/fault"
 	"github.com/foodflow/foodflow/internal/plant"
 	"github.com/foodflow/foodflow/internal/postgres"
-	"github.com/jackc/pgx/v5"
 )
 
 // resource is how one kind of thing lies in its table and what is announced of

@@ -6,8 +6,9 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/foodflow/foodflow/internal/plant"
 	"github.com/jackc/pgx/v5"
+
+	"github.com/foodflow/foodflow/internal/plant"
 )
 
 // Outcome is what became of a refresh token that was presented.

@@ -5,9 +5,10 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
 	"github.com/foodflow/foodflow/internal/plant"
 	"github.com/foodflow/foodflow/internal/postgres"
-	"github.com/jackc/pgx/v5"
 )
 
 // Provisioner makes a tenant's schema and role; internal/migrate is one.

@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
 	"github.com/foodflow/foodflow/internal/demo"
 	"github.com/foodflow/foodflow/internal/directory"
 	"github.com/foodflow/foodflow/internal/fault"
@@ -18,7 +20,6 @@ import (
 	"github.com/foodflow/foodflow/internal/plant"
 	"github.com/foodflow/foodflow/internal/postgres"
 	"github.com/foodflow/foodflow/internal/testkit"
-	"github.com/jackc/pgx/v5"
 )
 
 // fixture is a store on a database with the shared schema.

@@ -8,9 +8,10 @@ import (
 	"strings"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
 	"github.com/foodflow/foodflow/internal/fault"
 	"github.com/foodflow/foodflow/internal/plant"
-	"github.com/jackc/pgx/v5"
 )
 
 // The roles, each able to do what the ones after it can, but for ingest, which

@@ -10,14 +10,15 @@ import (
 	"log/slog"
 	"sync"
 
-	"github.com/foodflow/foodflow/internal/plant"
-	"github.com/foodflow/foodflow/internal/postgres"
-	"github.com/foodflow/foodflow/migrations"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/pressly/goose/v3"
 	"github.com/pressly/goose/v3/lock"
 	"golang.org/x/sync/errgroup"
+
+	"github.com/foodflow/foodflow/internal/plant"
+	"github.com/foodflow/foodflow/internal/postgres"
+	"github.com/foodflow/foodflow/migrations"
 )
 
 // SharedSchema is the installation's own schema.

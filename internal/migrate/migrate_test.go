@@ -9,11 +9,12 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/jackc/pgx/v5"
+
 	"github.com/foodflow/foodflow/internal/plant"
 	"github.com/foodflow/foodflow/internal/postgres"
 	"github.com/foodflow/foodflow/internal/testkit"
 	"github.com/foodflow/foodflow/migrations"
-	"github.com/jackc/pgx/v5"
 )
 
 func migrator(t testing.TB) (*Migrator, *sql.DB) {

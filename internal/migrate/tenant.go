@@ -6,10 +6,11 @@ import (
 	"fmt"
 	"io/fs"
 
+	"github.com/pressly/goose/v3"
+
 	"github.com/foodflow/foodflow/internal/plant"
 	"github.com/foodflow/foodflow/internal/postgres"
 	"github.com/foodflow/foodflow/migrations"
-	"github.com/pressly/goose/v3"
 )
 
 // groupRole holds what all tenants may do in the installation's schema, so that

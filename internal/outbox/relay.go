@@ -7,12 +7,13 @@ import (
 	"log/slog"
 	"time"
 
-	"github.com/foodflow/foodflow/internal/fault"
-	"github.com/foodflow/foodflow/internal/masterdata"
-	"github.com/foodflow/foodflow/internal/postgres"
 	"github.com/jackc/pgx/v5"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/foodflow/foodflow/internal/fault"
+	"github.com/foodflow/foodflow/internal/masterdata"
+	"github.com/foodflow/foodflow/internal/postgres"
 )
 
 // Config bounds the relay.

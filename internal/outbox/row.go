@@ -5,11 +5,12 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+	"github.com/twmb/franz-go/pkg/kgo"
+
 	"github.com/foodflow/foodflow/internal/broker"
 	"github.com/foodflow/foodflow/internal/plant"
 	"github.com/foodflow/foodflow/schemas"
-	"github.com/jackc/pgx/v5"
-	"github.com/twmb/franz-go/pkg/kgo"
 )
 
 // Encoder makes the records' values; schemas.Codec is one.

@@ -18,8 +18,9 @@ import (
 	"strings"
 	"time"
 
-	"github.com/foodflow/foodflow/internal/fault"
 	"golang.org/x/crypto/argon2"
+
+	"github.com/foodflow/foodflow/internal/fault"
 )
 
 const (

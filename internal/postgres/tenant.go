@@ -9,10 +9,11 @@ import (
 	"strings"
 	"time"
 
-	"github.com/foodflow/foodflow/internal/fault"
-	"github.com/foodflow/foodflow/internal/plant"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/foodflow/foodflow/internal/fault"
+	"github.com/foodflow/foodflow/internal/plant"
 )
 
 // Schema is the name of a tenant's schema. It is derived from the id, never

@@ -10,12 +10,13 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"github.com/jackc/pgx/v5"
+
 	"github.com/foodflow/foodflow/internal/fault"
 	"github.com/foodflow/foodflow/internal/migrate"
 	"github.com/foodflow/foodflow/internal/plant"
 	"github.com/foodflow/foodflow/internal/postgres"
 	"github.com/foodflow/foodflow/internal/testkit"
-	"github.com/jackc/pgx/v5"
 )
 
 // TestConnectionCarriesNoTenantOver is promise S4: many workers of two tenants

@@ -74,8 +74,8 @@ func (s *Simulator) Run(ctx context.Context) error {
 	if cerr := j.close(); err == nil {
 		err = cerr
 	}
-	if errors.Is(err, context.Canceled) && ctx.Err() != nil {
-		return nil // asked to end; what was sent and not marked is sent again
+	if errors.Is(err, context.Canceled) {
+		err = nil // asked to end; what was sent and not marked is sent again
 	}
 	return err
 }

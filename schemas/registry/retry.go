@@ -73,6 +73,7 @@ func retry[T any](ctx context.Context, c *Client, op string, attempts int, ask f
 
 // classify says what a failed try means and whether another could end
 // otherwise.
+//
 //nolint:revive // the verdict is about the error and reads best behind it
 func classify(op string, err error) (_ error, final bool) {
 	var re *sr.ResponseError

@@ -223,9 +223,13 @@ func TestUnwritableDisk(t *testing.T) {
 
 func FuzzRequests(f *testing.F) {
 	for _, s := range [][3]string{
-		{"POST", "/subjects/s/versions", `{"schema":"\"int\""}`}, {"POST", "/subjects/s", `{"schema":"\"int\""}`},
-		{"GET", "/subjects/s/versions/latest/schema", ""}, {"GET", "/schemas/ids/1/versions", ""}, {"PUT", "/config/s", `{"compatibility":"FULL"}`},
-		{"POST", "/compatibility/subjects/s/versions/latest", `{"schema":"\"long\""}`}, {"DELETE", "/subjects/%2e%2e", ""},
+		{"POST", "/subjects/s/versions", `{"schema":"\"int\""}`},
+		{"POST", "/subjects/s", `{"schema":"\"int\""}`},
+		{"GET", "/subjects/s/versions/latest/schema", ""},
+		{"GET", "/schemas/ids/1/versions", ""},
+		{"PUT", "/config/s", `{"compatibility":"FULL"}`},
+		{"POST", "/compatibility/subjects/s/versions/latest", `{"schema":"\"long\""}`},
+		{"DELETE", "/subjects/%2e%2e", ""},
 	} {
 		f.Add(s[0], s[1], s[2])
 	}
