@@ -128,5 +128,6 @@ func (c *Codec) reader(n Name, id int) (*avro.Schema, error) {
 	if id == k.id {
 		return k.schema, nil
 	}
-	return c.foreign.reader(n, id, k.schema)
+	r, err := c.foreign.reader(n, id, k.schema)
+	return r.schema, err
 }

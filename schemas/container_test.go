@@ -306,6 +306,12 @@ func drawValue(t *rapid.T, s hamba.Schema, label string) any {
 		return rapid.Float32().Draw(t, label)
 	case hamba.Double:
 		return rapid.Float64().Draw(t, label)
+	case hamba.Fixed:
+		return [16]byte(drawID(t, label))
+	case hamba.Enum:
+		return rapid.SampledFrom(s.(*hamba.EnumSchema).Symbols()).Draw(t, label)
+	case hamba.Ref:
+		return drawValue(t, s.(*hamba.RefSchema).Schema(), label)
 	case hamba.Boolean:
 		return rapid.Bool().Draw(t, label)
 	case hamba.String:

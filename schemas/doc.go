@@ -25,8 +25,8 @@
 // How: readings and line events are encoded and decoded by hand, because they
 // are the hot path; every other record, and every record written under another
 // schema than this program's newest, goes through twmb/avro, which resolves the
-// writer's schema against ours. Container files have a reader of their own
-// that takes flat schemas only.
+// writer's schema against ours. Flat schemas have a reader of their own: readings
+// of other versions take it, and container files may have no other.
 //
 // Limits: 256 foreign schemas and 4,096 refused ids are remembered, the latter
 // for 30 s; a foreign schema may weigh 4,096 types and 1 MiB; a container file

@@ -50,7 +50,7 @@ func (c *Codec) DecodeReading(frame []byte, r *plant.Reading) error {
 		return err
 	}
 	if id != c.reading.id {
-		return c.decodeForeignReading(frame, r)
+		return c.decodeForeignReading(id, frame, r)
 	}
 	if len(body) < idsSize {
 		return ErrBody
@@ -95,7 +95,13 @@ func checkTS(ts int64) error {
 	return nil
 }
 
-func (c *Codec) decodeForeignReading(frame []byte, r *plant.Reading) error {
+func (c *Codec) decodeForeignReading(id int, frame []byte, r *plant.Reading) error {
+	switch as, err := c.foreign.reader(Reading, id, c.reading.schema); {
+	case err != nil:
+		return err
+	case as.flat != nil:
+		return as.flat.decode(frame[frameSize:], r)
+	}
 	var w wireReading
 	if err := c.decode(frame, Reading, &w); err != nil {
 		return err

@@ -31,8 +31,14 @@ type resolver struct {
 	now      func() time.Time
 
 	mu       sync.RWMutex // guards resolved, refused
-	resolved map[foreign]*avro.Schema
+	resolved map[foreign]resolution
 	refused  map[foreign]refusal
+}
+
+// resolution reads what was written under a foreign schema.
+type resolution struct {
+	schema *avro.Schema
+	flat   *flatReading // of a reading whose schema is flat, else nil
 }
 
 // foreign is a writer's schema met where records of a kind are read.
@@ -48,13 +54,13 @@ type refusal struct {
 }
 
 func newResolver(reg Registry) *resolver {
-	return &resolver{registry: reg, now: time.Now, resolved: map[foreign]*avro.Schema{}, refused: map[foreign]refusal{}}
+	return &resolver{registry: reg, now: time.Now, resolved: map[foreign]resolution{}, refused: map[foreign]refusal{}}
 }
 
 // reader gives the schema that reads into want what was written under id.
-func (r *resolver) reader(n Name, id int, want *avro.Schema) (*avro.Schema, error) {
+func (r *resolver) reader(n Name, id int, want *avro.Schema) (resolution, error) {
 	if id > maxID {
-		return nil, ErrUnknownSchema
+		return resolution{}, ErrUnknownSchema
 	}
 	key := foreign{n, id}
 	r.mu.RLock()
@@ -65,9 +71,9 @@ func (r *resolver) reader(n Name, id int, want *avro.Schema) (*avro.Schema, erro
 	case ok:
 		return s, nil
 	case refused && r.now().Before(no.until):
-		return nil, no.err
+		return resolution{}, no.err
 	}
-	s, err := r.ask(id, want)
+	s, err := r.ask(n, id, want)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	switch {
@@ -96,25 +102,29 @@ func makeRoom[K comparable, V any](m map[K]V, limit int) {
 
 // ask fetches the writer's schema. What it returns is nil, ErrUnknownSchema or,
 // for anything that may pass, ErrRegistry.
-func (r *resolver) ask(id int, want *avro.Schema) (*avro.Schema, error) {
+func (r *resolver) ask(n Name, id int, want *avro.Schema) (resolution, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), lookupTimeout)
 	defer cancel()
 	text, err := r.registry.Schema(ctx, id)
 	switch {
 	case errors.Is(err, ErrUnknownSchema):
-		return nil, fmt.Errorf("looking up schema %d: %w", id, err)
+		return resolution{}, fmt.Errorf("looking up schema %d: %w", id, err)
 	case err != nil && !errors.Is(err, ErrRegistry):
-		return nil, fmt.Errorf("looking up schema %d: %w: %w", id, ErrRegistry, err)
+		return resolution{}, fmt.Errorf("looking up schema %d: %w: %w", id, ErrRegistry, err)
 	case err != nil:
-		return nil, fmt.Errorf("looking up schema %d: %w", id, err)
+		return resolution{}, fmt.Errorf("looking up schema %d: %w", id, err)
 	}
 	writer, err := parse(text)
 	if err != nil {
-		return nil, fmt.Errorf("%w: schema %d: %w", ErrUnknownSchema, id, err)
+		return resolution{}, fmt.Errorf("%w: schema %d: %w", ErrUnknownSchema, id, err)
 	}
 	s, err := avro.Resolve(writer, want)
 	if err != nil {
-		return nil, fmt.Errorf("%w: schema %d is of another kind: %w", ErrUnknownSchema, id, err)
+		return resolution{}, fmt.Errorf("%w: schema %d is of another kind: %w", ErrUnknownSchema, id, err)
 	}
-	return s, nil
+	out := resolution{schema: s}
+	if n == Reading {
+		out.flat = newFlatReading(text)
+	}
+	return out, nil
 }
