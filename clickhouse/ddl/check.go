@@ -41,7 +41,7 @@ func deduplicated() []string {
 
 // views lists the materialized views with their targets.
 func views() map[string]string {
-	return map[string]string{"readings_1m_mv": "readings_1m", "readings_1h_mv": "readings_1h", "readings_1d_mv": "readings_1d"}
+	return map[string]string{"readings_1h_mv": "readings_1h", "readings_1d_mv": "readings_1d"}
 }
 
 // Check refuses a database on which a repeated insert could count twice, or a

@@ -17,7 +17,7 @@ func TestCheckReadsTheServer(t *testing.T) {
 	var tables strings.Builder
 	for _, name := range []string{"readings", "readings_1m", "readings_1h", "readings_1d", "line_events", "anomalies", "oee_parts"} {
 		fmt.Fprintf(&tables, `{"name":%q,"engine":"MergeTree","engine_full":"MergeTree ORDER BY a SETTINGS non_replicated_deduplication_window = 1000"}`+"\n", name)
-		if strings.HasPrefix(name, "readings_") {
+		if name == "readings_1h" || name == "readings_1d" {
 			fmt.Fprintf(&tables, `{"name":"%s_mv","engine":"MaterializedView","create_table_query":"CREATE MATERIALIZED VIEW x TO foodflow.%s (a) AS SELECT"}`+"\n", name, name)
 		}
 	}
