@@ -33,6 +33,7 @@ type cli struct {
 	Simulate         simulateCmd         `cmd:"" help:"Play the demo plant and write down what was planted; or verify that ClickHouse holds it."`
 	Replay           replayCmd           `cmd:"" help:"Feed a recording through ingest."`
 	Bench            benchCmd            `cmd:"" help:"Measure, each figure beside its bare loop."`
+	Deadletters      deadlettersCmd      `cmd:"" help:"Look at what could not be processed, and replay it."`
 	KafkaEngine      kafkaEngineCmd      `cmd:"" help:"Run the embedded Kafka." hidden:""`
 	ClickhouseEngine clickhouseEngineCmd `cmd:"" help:"Run the embedded ClickHouse." hidden:""`
 	Version          versionCmd          `cmd:"" help:"Print the version."`
