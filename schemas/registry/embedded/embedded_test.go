@@ -253,3 +253,22 @@ func FuzzRequests(f *testing.F) {
 		}
 	})
 }
+
+// BenchmarkUnknownIDs measures what a record under a made-up id costs its
+// reader: a question to the registry each, since no two are the same.
+func BenchmarkUnknownIDs(b *testing.B) {
+	c, err := schemas.NewCodec(b.Context(), ours(b, open(b, b.TempDir())))
+	if err != nil {
+		b.Fatal(err)
+	}
+	frame := make([]byte, 80)
+	id := 1000
+	for b.Loop() {
+		id++
+		frame[1], frame[2], frame[3], frame[4] = byte(id>>24), byte(id>>16), byte(id>>8), byte(id)
+		var r plant.Reading
+		if err := c.DecodeReading(frame, &r); !errors.Is(err, schemas.ErrUnknownSchema) {
+			b.Fatal(err)
+		}
+	}
+}
