@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"reflect"
 	"slices"
+	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humachi"
@@ -51,6 +52,15 @@ func handle[I, O any](s *Server, roles Roles, op huma.Operation, do func(context
 	if roles != nil {
 		op.Security = []map[string][]string{{"bearer": {}}, {"apiKey": {}}}
 		op.Errors = append(op.Errors, http.StatusUnauthorized, http.StatusForbidden)
+	}
+	if strings.Contains(op.Path, "{id}") {
+		op.Errors = append(op.Errors, http.StatusNotFound)
+	}
+	if op.Method != http.MethodGet {
+		op.Errors = append(op.Errors, http.StatusBadRequest, http.StatusRequestEntityTooLarge)
+	}
+	if op.Path != "/" && op.Path != "/health" {
+		op.Errors = append(op.Errors, http.StatusServiceUnavailable)
 	}
 	slices.Sort(op.Errors)
 	op.Errors = slices.Compact(op.Errors)

@@ -28,7 +28,7 @@ type Anomaly struct {
 	ID        plant.ID  `json:"id" format:"uuid"`
 	SensorID  plant.ID  `json:"sensor_id" format:"uuid"`
 	SensorKey string    `json:"sensor_key,omitempty" doc:"while the sensor exists"`
-	LineID    *plant.ID `json:"line_id" format:"uuid" doc:"null: the sensor is on no line"`
+	LineID    *plant.ID `json:"line_id,omitempty" format:"uuid" doc:"left out when the sensor is on no line"`
 	Kind      string    `json:"kind" example:"deviation"`
 	TS        stamp     `json:"ts" format:"date-time" doc:"of the reading that showed it"`
 	Since     stamp     `json:"since" format:"date-time" doc:"of the excursion's first reading"`

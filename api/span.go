@@ -5,6 +5,8 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/danielgtaylor/huma/v2"
+
 	"github.com/foodflow/foodflow/internal/fault"
 )
 
@@ -63,6 +65,11 @@ const stampForm = `"2006-01-02T15:04:05.000Z"`
 // MarshalJSON gives the text.
 func (t stamp) MarshalJSON() ([]byte, error) {
 	return time.UnixMilli(int64(t)).UTC().AppendFormat(nil, stampForm), nil
+}
+
+// Schema documents the text.
+func (stamp) Schema(huma.Registry) *huma.Schema {
+	return &huma.Schema{Type: huma.TypeString, Format: "date-time", Examples: []any{"2026-11-24T06:00:00.000Z"}}
 }
 
 func hostOf(addr string) string {
