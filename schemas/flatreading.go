@@ -32,8 +32,13 @@ func readingFields() []field {
 	// Resolution looks at no logical type, so neither may this.
 	integer := func(t wire) bool { return t.integer() && t.scale == 1 }
 	return []field{
-		{"tenant_id", uuid, true}, {"line_id", uuid, true}, {"sensor_id", uuid, true},
-		{"ts", integer, true}, {"value", wire.number, true}, {"quality", enum, true}, {"seq", integer, false},
+		{"tenant_id", uuid, true},
+		{"line_id", uuid, true},
+		{"sensor_id", uuid, true},
+		{"ts", integer, true},
+		{"value", wire.number, true},
+		{"quality", enum, true},
+		{"seq", integer, false},
 	}
 }
 
