@@ -55,8 +55,8 @@ func metered(t testing.TB) (*query.Reader, *clickhouse.Client, *atomic.Int64) {
 	return query.New(c, 20*time.Second), c, read
 }
 
-// populate writes rows of 100 sensors, one every ten seconds each, and OEE
-// parts of 100 lines, and gives the time after the last.
+// populate writes rows of 100 sensors, one every ten seconds each, their minutes
+// and OEE parts of 100 lines, and gives the time after the last.
 func populate(t testing.TB, c *clickhouse.Client, rows int) (to int64) {
 	t.Helper()
 	per := int64(rows / 100)
@@ -66,6 +66,9 @@ func populate(t testing.TB, c *clickhouse.Client, rows int) (to int64) {
 			SELECT toUUID('%[1]s'), toUUID('%[2]s'), toUUID(concat('00000000-0000-0000-0000-', leftPad(toString(number %% 100), 12, '0'))),
 				fromUnixTimestamp64Milli(toInt64(%[3]d + intDiv(number, 100) * 10000)), sin(number), 'good', intDiv(number, 100), 0, number %% 8, intDiv(number, 8)
 			FROM numbers(%[4]d)`, tenant, line, ten, rows),
+		`INSERT INTO readings_1m (tenant_id, line_id, sensor_id, ts, count, valid, sum, min, max, first, last)
+			SELECT tenant_id, line_id, sensor_id, toStartOfMinute(r.ts) AS minute, count(), count(), sum(value), min(value), max(value), min((r.ts, value)), max((r.ts, value))
+			FROM readings AS r GROUP BY tenant_id, line_id, sensor_id, minute`,
 		fmt.Sprintf(`INSERT INTO oee_parts (tenant_id, line_id, minute, product, running_ms, run_ms, good)
 			SELECT toUUID('%[1]s'), toUUID(concat('00000000-0000-0000-0000-', leftPad(toString(number %% 100), 12, '0'))), toDateTime(%[2]d + intDiv(number, 100) * 60, 'UTC'), 'p', 60000, 60000, 5
 			FROM numbers(%[3]d)`, tenant, ten/1000, rows/6),

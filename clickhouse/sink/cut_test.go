@@ -24,24 +24,28 @@ func TestCutRequests(t *testing.T) {
 	base, keep := cutRequests(t, embeddedtest.Start(t))
 	c := open(t, base)
 	s := sink.New(c, nil)
-	b := sink.NewReadings()
+	readings, minutes := sink.NewReadings(), sink.NewMinutes()
 	const rows = 100_000
-	fill(b, plant.NewID(), rows)
-	for _, share := range []float64{0.0001, 0.1, 0.5, 0.9, 0.9999, 0.999999} {
-		keep.Store(int64(float64(b.Bytes()) * share))
-		if err := s.Insert(t.Context(), b, "t"); !clickhouse.IsTransient(err) {
-			t.Fatalf("cut at %v: %v", share, err)
+	fill(readings, plant.NewID(), rows)
+	for i := range int64(rows) {
+		minutes.Append(&plant.ID{1}, &plant.ID{2}, &plant.ID{3}, &plant.Minute{Start: day0 + i*60_000, Count: 1})
+	}
+	for _, b := range []sink.Block{readings, minutes} {
+		for _, share := range []float64{0.0001, 0.1, 0.5, 0.9, 0.9999, 0.999999} {
+			keep.Store(int64(float64(b.Bytes()) * share))
+			if err := s.Insert(t.Context(), b, "t"); !clickhouse.IsTransient(err) {
+				t.Fatalf("%s cut at %v: %v", b.Table(), share, err)
+			}
+			keep.Store(0)
+			if got := query(t, c, "SELECT count() FROM "+b.Table()); got != "0" {
+				t.Fatalf("%s cut at %v: %s rows were stored", b.Table(), share, got)
+			}
 		}
-		keep.Store(0)
-		if got := query(t, c, "SELECT count() FROM readings"); got != "0" {
-			t.Fatalf("cut at %v: %s rows were stored", share, got)
+		if err := s.Insert(t.Context(), b, "t"); err != nil {
+			t.Fatal(err)
 		}
 	}
-	if err := s.Insert(t.Context(), b, "t"); err != nil {
-		t.Fatal(err)
-	}
-	got := query(t, c, "SELECT (SELECT count() FROM readings), (SELECT sum(count) FROM readings_1m), (SELECT sum(count) FROM readings_1h), (SELECT sum(count) FROM readings_1d)")
-	if want := strings.Repeat("\t100000", 4)[1:]; got != want {
+	if got, want := query(t, c, totals), strings.Repeat("\t100000", 4)[1:]; got != want {
 		t.Fatalf("the tables hold %s, want %s", got, want)
 	}
 }
