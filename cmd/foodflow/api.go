@@ -18,6 +18,7 @@ import (
 	"github.com/foodflow/foodflow/clickhouse"
 	"github.com/foodflow/foodflow/clickhouse/query"
 	"github.com/foodflow/foodflow/internal/broker"
+	"github.com/foodflow/foodflow/internal/facts"
 	"github.com/foodflow/foodflow/internal/masterdata"
 	"github.com/foodflow/foodflow/internal/migrate"
 	"github.com/foodflow/foodflow/internal/outbox"
@@ -118,6 +119,12 @@ func (c *apiCmd) server(e *env, r *role, db *postgres.DB, codec *schemas.Codec, 
 	cfg.Addr, cfg.Secret, cfg.Origins, cfg.OperatorTenant, cfg.TLS, cfg.Version = c.HTTPAddr, secret, c.Origins, c.OperatorTenant, c.BehindTLS, version
 	// Two log-ins a core at once; the others wait for their turn.
 	hasher := password.New(2*runtime.GOMAXPROCS(0), 5*time.Second)
+	raiser := facts.New(store, codec, dir, r.reg, r.logger)
+	if err := r.start(e.ctx, "facts", func(ctx context.Context) error {
+		return broker.ReadGroup(ctx, c.Kafka.config(), facts.Group, facts.Topics(), r.logger, raiser.Handle)
+	}); err != nil {
+		return nil, nil, err
+	}
 	s, err := api.New(cfg, api.Deps{
 		Store: store, Directory: dir, Auth: auth.New(acfg, keys, store, dir, hasher, r.logger, time.Now),
 		Readings: ch, Recorder: api.NewRecorder(codec, broker.NewProducer(cl)), Provisioner: m,

@@ -1,0 +1,64 @@
+package broker
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+)
+
+// Record is one record of a topic read by a group.
+type Record struct {
+	Topic string
+	Value []byte // nil: a tombstone
+}
+
+// handlePause is the wait before records that could not be handled are handed
+// over again.
+const handlePause = time.Second
+
+// ReadGroup reads topics as a member of a consumer group until the context ends,
+// and returns nil then. handle gets records in order of their partition; offsets
+// are committed after it has returned nil, so each record is handled at least
+// once. An error of handle means "not now": the same records come again. A new
+// group starts at the earliest offset.
+func ReadGroup(ctx context.Context, c Config, group string, topics []string, log *slog.Logger, handle func(ctx context.Context, rs []Record) error) error {
+	cl, err := Client(c, kgo.ConsumerGroup(group), kgo.ConsumeTopics(topics...), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()),
+		kgo.DisableAutoCommit(), kgo.BlockRebalanceOnPoll())
+	if err != nil {
+		return err
+	}
+	defer cl.CloseAllowingRebalance()
+	for ctx.Err() == nil {
+		fs := cl.PollRecords(ctx, 500)
+		if fs.IsClientClosed() {
+			return fmt.Errorf("reading as group %s: %w", group, kgo.ErrClientClosed)
+		}
+		fs.EachError(func(topic string, p int32, err error) {
+			if ctx.Err() == nil {
+				log.WarnContext(ctx, "polling failed", "group", group, "topic", topic, "partition", p, "error", err)
+			}
+		})
+		rs := make([]Record, 0, fs.NumRecords())
+		fs.EachRecord(func(r *kgo.Record) { rs = append(rs, Record{r.Topic, r.Value}) })
+		for len(rs) > 0 && ctx.Err() == nil {
+			if err := handle(ctx, rs); err == nil {
+				// A commit that fails costs only that the records come again.
+				if err := cl.CommitUncommittedOffsets(ctx); err != nil && ctx.Err() == nil {
+					log.WarnContext(ctx, "committing failed", "group", group, "error", err)
+				}
+				break
+			} else if ctx.Err() == nil {
+				log.WarnContext(ctx, "records not handled, trying again", "group", group, "error", err)
+			}
+			select {
+			case <-ctx.Done():
+			case <-time.After(handlePause):
+			}
+		}
+		cl.AllowRebalance()
+	}
+	return nil
+}

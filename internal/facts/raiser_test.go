@@ -1,0 +1,185 @@
+package facts
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus/testutil"
+	"github.com/twmb/franz-go/pkg/kfake"
+	"go.uber.org/goleak"
+
+	"github.com/foodflow/foodflow/internal/broker"
+	"github.com/foodflow/foodflow/internal/directory"
+	"github.com/foodflow/foodflow/internal/fault"
+	"github.com/foodflow/foodflow/internal/masterdata"
+	"github.com/foodflow/foodflow/internal/plant"
+	"github.com/foodflow/foodflow/schemas"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// memory is a store that keeps facts by id, as Postgres does, and fails so many
+// times first.
+type memory struct {
+	facts map[plant.ID]masterdata.Fact
+	fails int
+	after int // calls before it fails
+}
+
+func (m *memory) Raise(_ context.Context, _ plant.ID, f masterdata.Fact) (bool, error) {
+	if m.after > 0 {
+		m.after--
+	} else if m.fails > 0 {
+		m.fails--
+		return false, fault.NewUnavailable(time.Second, nil, "away")
+	}
+	_, had := m.facts[f.ID]
+	m.facts[f.ID] = f
+	return !had, nil
+}
+
+func (m *memory) count(kind string) (n int) {
+	for _, f := range m.facts {
+		if f.Type == kind {
+			n++
+		}
+	}
+	return n
+}
+
+var tenant, line, sensor = plant.NameID(plant.ID{}, "t"), plant.NameID(plant.ID{}, "l"), plant.NameID(plant.ID{}, "s")
+
+func fixture(t *testing.T) (*Raiser, *memory, *schemas.Codec) {
+	t.Helper()
+	codec, err := schemas.NewStaticCodec()
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := directory.NewStore()
+	e, err := directory.EntryOf(1, directory.Tenant{ID: tenant, Key: "t"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := dir.Apply(&e); err != nil {
+		t.Fatal(err)
+	}
+	m := &memory{facts: map[plant.ID]masterdata.Fact{}}
+	return New(m, codec, dir, nil, slog.New(slog.DiscardHandler)), m, codec
+}
+
+// story is what the topics hold: one excursion of three readings, two minutes
+// with scrap and one without, a line that goes down twice, rubbish, and a tenant
+// that isn't there.
+func story(t *testing.T, c *schemas.Codec) (out []broker.Record) {
+	t.Helper()
+	add := func(topic string, value []byte, err error) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		out = append(out, broker.Record{Topic: topic, Value: value})
+	}
+	for i := range int64(3) {
+		v, err := c.AppendAnomaly(nil, &plant.Anomaly{ID: plant.NewID(), Tenant: tenant, Line: line, Sensor: sensor, Kind: plant.AnomalyLimitH, TS: 2000 + i, Since: 2000, Score: 1})
+		add(broker.TopicAnomalies, v, err)
+	}
+	for i, scrap := range []float64{3, 0, 5} {
+		v, err := c.AppendOEEPart(nil, &plant.OEEPart{Tenant: tenant, Line: line, Minute: int64(i) * 60_000, Product: "p", Total: 10 + scrap, Good: 10, Scrap: scrap})
+		add(broker.TopicOEE, v, err)
+	}
+	for i, s := range []plant.State{plant.StateExecute, plant.StateHolding, plant.StateHeld, plant.StateExecute, plant.StateLack, plant.StateAborted, plant.StateAborted} {
+		e := plant.LineEvent{Tenant: tenant, Line: line, TS: int64(i+1) * 1000, Type: plant.EventState, State: s, Seq: plant.NoSeq}
+		e.ID = plant.EventID(&e)
+		add(broker.TopicLineEvents, c.AppendLineEvent(nil, &e), nil)
+	}
+	v, err := c.AppendAnomaly(nil, &plant.Anomaly{ID: plant.NewID(), Tenant: plant.NameID(plant.ID{}, "gone"), Sensor: sensor, TS: 2000, Since: 2000})
+	add(broker.TopicAnomalies, v, err)
+	add(broker.TopicOEE, []byte("rubbish"), nil)
+	return out
+}
+
+func TestStory(t *testing.T) {
+	r, m, c := fixture(t)
+	records := story(t, c)
+	for range 2 { // again: nothing is raised twice
+		if err := r.Handle(t.Context(), records); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for kind, want := range map[string]int{"AnomalyDetected": 1, "ScrapDetected": 2, "LineDowntime": 2} {
+		if got := m.count(kind); got != want {
+			t.Errorf("%d %s, want %d", got, kind, want)
+		}
+		if got := testutil.ToFloat64(r.raise.WithLabelValues(kind)); got != float64(want) {
+			t.Errorf("%s counted %v times, want %d", kind, got, want)
+		}
+	}
+	for reason, want := range map[string]float64{"unreadable": 2, "tenant": 2, "refused": 0} {
+		if got := testutil.ToFloat64(r.skip.WithLabelValues(reason)); got != want {
+			t.Errorf("skipped as %s %v times, want %v", reason, got, want)
+		}
+	}
+}
+
+// TestEveryCallMayFail lets the n-th call fail, for every n: the records come
+// again and the facts are the same.
+func TestEveryCallMayFail(t *testing.T) {
+	for n := range 6 {
+		r, m, c := fixture(t)
+		records := story(t, c)
+		m.fails, m.after = 1, n
+		failed := 0
+		for r.Handle(t.Context(), records) != nil {
+			failed++
+		}
+		if len(m.facts) != 5 || failed != 1 && n < 5 {
+			t.Errorf("call %d failing: %d facts, %d failures", n, len(m.facts), failed)
+		}
+	}
+}
+
+// TestReadsTheTopics goes through a broker, with Postgres away at first.
+func TestReadsTheTopics(t *testing.T) {
+	r, m, c := fixture(t)
+	m.fails = 1
+	cluster, err := kfake.NewCluster(kfake.NumBrokers(1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer cluster.Close()
+	cfg := broker.DefaultConfig()
+	cfg.Brokers = cluster.ListenAddrs()
+	cl, err := broker.Client(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer cl.Close()
+	if err := broker.EnsureTopics(t.Context(), cl, 1); err != nil {
+		t.Fatal(err)
+	}
+	var msgs []broker.Message
+	for _, rec := range story(t, c) {
+		msgs = append(msgs, broker.Message{Topic: rec.Topic, Key: line[:], Value: rec.Value})
+	}
+	if err := broker.NewProducer(cl).Publish(t.Context(), msgs); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	handled := 0
+	err = broker.ReadGroup(ctx, cfg, Group, Topics(), slog.New(slog.DiscardHandler), func(ctx context.Context, rs []broker.Record) error {
+		err := r.Handle(ctx, rs)
+		if err == nil {
+			handled += len(rs)
+		}
+		if handled == len(msgs) {
+			cancel()
+		}
+		return err
+	})
+	if err != nil || !errors.Is(ctx.Err(), context.Canceled) || len(m.facts) != 5 {
+		t.Errorf("%d facts of %d records, %v, %v", len(m.facts), handled, err, ctx.Err())
+	}
+}
