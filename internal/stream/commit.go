@@ -24,6 +24,9 @@ type commitLog struct {
 	group string
 }
 
+// maxCommitPause bounds the pause between two tries of a commit.
+const maxCommitPause = 250 * time.Millisecond
+
 // write commits the ledger's offsets and the ledger itself for all inputs of a
 // slot in one request. It tries until it is done, fenced, or ctx ends. The
 // generation is read anew at each try: while a cooperative rebalance runs, the
@@ -36,8 +39,7 @@ func (c *commitLog) write(ctx context.Context, slot Slot, l *ledger) error {
 		switch {
 		case err == nil:
 			return nil
-		case errors.Is(err, kerr.IllegalGeneration), errors.Is(err, kerr.UnknownMemberID),
-			errors.Is(err, kerr.FencedInstanceID), errors.Is(err, kerr.FencedMemberEpoch):
+		case errors.Is(err, kerr.FencedInstanceID):
 			return fmt.Errorf("%w: %w", errFenced, err)
 		case !retriable(err):
 			return fmt.Errorf("committing offsets of slot %d: %w", slot.Partition, err)
@@ -46,17 +48,20 @@ func (c *commitLog) write(ctx context.Context, slot Slot, l *ledger) error {
 		case <-ctx.Done():
 			return fmt.Errorf("committing offsets of slot %d: %w", slot.Partition, context.Cause(ctx))
 		case <-time.After(backoff):
-			backoff = min(2*backoff, time.Second)
+			backoff = min(2*backoff, maxCommitPause)
 		}
 	}
 }
 
 // retriable says whether a commit may pass later: whatever Kafka calls so, a
-// rebalance under way, and trouble on the way to the broker.
+// rebalance under way, and trouble on the way to the broker. An old generation
+// or an unknown member may be ours for the moment between the group's step and
+// the client's; if the slot is really lost, the runner ends the worker.
 func retriable(err error) bool {
 	var ke *kerr.Error
 	if errors.As(err, &ke) {
-		return ke.Retriable || errors.Is(err, kerr.RebalanceInProgress)
+		return ke.Retriable || errors.Is(err, kerr.RebalanceInProgress) ||
+			errors.Is(err, kerr.IllegalGeneration) || errors.Is(err, kerr.UnknownMemberID)
 	}
 	return true
 }

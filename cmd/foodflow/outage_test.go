@@ -1,0 +1,120 @@
+package main_test
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	mqtt "github.com/eclipse/paho.mqtt.golang"
+)
+
+// TestPubackMeansStored (P2): MQTT clients at QoS 1 while broker and listener
+// are killed in turn. A message counts as acknowledged when the client library
+// says that its PUBACK came; each of them is stored, once.
+func TestPubackMeansStored(t *testing.T) {
+	in := install(t)
+	in.start()
+	var (
+		acked atomic.Int64
+		wg    sync.WaitGroup
+		stop  = make(chan struct{})
+	)
+	base := time.Now().Add(-time.Hour).UnixMilli()
+	for p := range 3 {
+		wg.Add(1)
+		go func() {
+			defer wg.Done()
+			var client mqtt.Client
+			for seq := 0; ; seq++ {
+				msg := fmt.Sprintf(`{"ts":%d,"value":%d,"seq":%d}`, base+int64(seq)*100, seq%50, seq)
+				for sent := false; !sent; {
+					select {
+					case <-stop:
+						return
+					default:
+					}
+					if client == nil || !client.IsConnectionOpen() {
+						client = in.mqttClient(p)
+						continue
+					}
+					token := client.Publish("ff/v1/"+in.Tenant+"/"+in.sensor(p), 1, false, msg)
+					sent = token.WaitTimeout(5*time.Second) && token.Error() == nil && client.IsConnectionOpen()
+				}
+				acked.Add(1)
+			}
+		}()
+	}
+	time.Sleep(time.Second)
+	for _, victim := range []string{"kafka-engine", " ingest ", "kafka-engine"} {
+		in.kill(victim)
+		time.Sleep(2 * time.Second)
+	}
+	close(stop)
+	wg.Wait()
+	in.settled(int(acked.Load()))
+	drain := in.stop()
+	t.Logf("acknowledged %d, missing 0, extra 0; drained in %v", acked.Load(), drain.Round(time.Millisecond))
+}
+
+// mqttClient connects, or returns nil after a pause.
+func (in *installation) mqttClient(p int) mqtt.Client {
+	opts := mqtt.NewClientOptions().AddBroker("tcp://" + in.MQTT).SetClientID(fmt.Sprint("gateway-", p)).SetUsername("key").SetPassword(in.APIKey).
+		SetAutoReconnect(false).SetConnectTimeout(2 * time.Second).SetCleanSession(true)
+	c := mqtt.NewClient(opts)
+	if token := c.Connect(); token.WaitTimeout(3*time.Second) && token.Error() == nil {
+		return c
+	}
+	time.Sleep(50 * time.Millisecond)
+	return nil
+}
+
+// TestClickHouseAway (P5): ClickHouse stands still under load. Ingest goes on,
+// the processors hold back, and everything arrives once it is back.
+func TestClickHouseAway(t *testing.T) {
+	in := install(t)
+	in.start()
+	l := in.load(3)
+	time.Sleep(time.Second)
+	pid := in.child("clickhouse-engine")
+	if err := syscall.Kill(pid, syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	before := l.acked.Load()
+	time.Sleep(8 * time.Second)
+	during := l.acked.Load() - before
+	rss := peakRSS(t, in.child("processors"))
+	if err := syscall.Kill(pid, syscall.SIGCONT); err != nil {
+		t.Fatal(err)
+	}
+	acked := l.end()
+	back := time.Now()
+	in.settled(acked)
+	if during == 0 {
+		t.Error("ingest stood still with ClickHouse")
+	}
+	t.Logf("accepted %d while ClickHouse was away; all %d there %v after; peak memory of the processors %d MiB", during, acked, time.Since(back).Round(time.Millisecond), rss>>20)
+	in.stop()
+}
+
+// peakRSS is the most memory a process ever held, in bytes.
+func peakRSS(t *testing.T, pid int) int64 {
+	t.Helper()
+	b, err := os.ReadFile(filepath.Join("/proc", fmt.Sprint(pid), "status"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(b)) {
+		var kb int64
+		if _, err := fmt.Sscanf(line, "VmHWM: %d kB", &kb); err == nil {
+			return kb << 10
+		}
+	}
+	t.Fatal("no VmHWM")
+	return 0
+}
