@@ -53,6 +53,12 @@ func Ports(dir string, asked map[string]string) (map[string]string, error) {
 		}
 	}
 	out := map[string]string{}
+	var held []net.Listener // until all are chosen, so that no two names get the same
+	defer func() {
+		for _, l := range held {
+			l.Close()
+		}
+	}()
 	for name, addr := range asked {
 		host, p, err := net.SplitHostPort(addr)
 		if err != nil {
@@ -63,9 +69,16 @@ func Ports(dir string, asked map[string]string) (map[string]string, error) {
 			return nil, fmt.Errorf("address of %s: port %q is not a number", name, p)
 		}
 		if port == 0 {
-			if port, err = freePort(host, old[name]); err != nil {
+			l, err := freePort(host, old[name])
+			if err != nil {
 				return nil, fmt.Errorf("finding a port for %s: %w", name, err)
 			}
+			held = append(held, l)
+			a, ok := l.Addr().(*net.TCPAddr)
+			if !ok {
+				return nil, fmt.Errorf("finding a port for %s: %v is no TCP address", name, l.Addr())
+			}
+			port = a.Port
 			old[name] = port
 		}
 		out[name] = net.JoinHostPort(host, strconv.Itoa(port))
@@ -73,21 +86,13 @@ func Ports(dir string, asked map[string]string) (map[string]string, error) {
 	return out, WriteFile(path, old)
 }
 
-// freePort gives want if it is free, otherwise any free port.
-func freePort(host string, want int) (int, error) {
+// freePort holds want if it is free, otherwise any free port.
+func freePort(host string, want int) (net.Listener, error) {
 	l, err := net.Listen("tcp", net.JoinHostPort(host, strconv.Itoa(want))) //nolint:noctx // loopback, at once
 	if err != nil && want != 0 {
 		l, err = net.Listen("tcp", net.JoinHostPort(host, "0")) //nolint:noctx // likewise
 	}
-	if err != nil {
-		return 0, err
-	}
-	defer l.Close()
-	a, ok := l.Addr().(*net.TCPAddr)
-	if !ok {
-		return 0, fmt.Errorf("%v is no TCP address", l.Addr())
-	}
-	return a.Port, nil
+	return l, err
 }
 
 // WriteFile writes v as JSON so that a reader sees the old file or the whole new

@@ -52,51 +52,65 @@ type Process struct {
 	// StopSignal is SIGTERM unless set.
 	StopSignal syscall.Signal
 
-	mu   sync.Mutex // guards cmd and ended
-	cmd  *exec.Cmd
+	mu   sync.Mutex    // guards cur and quit
+	cur  *child        // the last one started
 	quit chan struct{} // closed by Stop
 	done chan struct{} // closed when the keeper is gone
+}
+
+// child is one run of the process.
+type child struct {
+	cmd    *exec.Cmd
+	exited chan struct{} // closed once the child is reaped and err is set
+	err    error
 }
 
 // readyTimeout bounds the time until a child answers.
 const readyTimeout = 90 * time.Second
 
-// Start starts the child and returns when it answers.
+// Start starts the child and returns when it answers. A second Start is an
+// error.
 func (p *Process) Start(ctx context.Context) error {
+	p.mu.Lock()
+	if p.quit != nil {
+		p.mu.Unlock()
+		return fmt.Errorf("starting %s: it was started before", p.Name)
+	}
 	p.quit, p.done = make(chan struct{}), make(chan struct{})
-	exited, err := p.launch(ctx)
+	p.mu.Unlock()
+	c, err := p.launch(ctx)
 	if err != nil {
 		close(p.done)
 		return err
 	}
-	go p.keep(exited) //nolint:contextcheck // it outlives ctx; Stop ends it
+	go p.keep(c) //nolint:contextcheck // it outlives ctx; Stop ends it
 	return nil
 }
 
 // keep starts the child again whenever it ends.
-func (p *Process) keep(exited <-chan error) {
+func (p *Process) keep(c *child) {
 	defer close(p.done)
-	pause := 100 * time.Millisecond
+	pause := firstPause
 	for {
 		began := time.Now()
-		var err error
 		select {
 		case <-p.quit:
 			return
-		case err = <-exited:
+		case <-c.exited:
 		}
 		if time.Since(began) > time.Minute {
-			pause = 100 * time.Millisecond
+			pause = firstPause
 		}
-		p.Logger.Error("child process ended by itself, starting it again", "process", p.Name, "cause", err, "pause", pause)
+		p.Logger.Error("child process ended by itself, starting it again", "process", p.Name, "cause", c.err, "pause", pause)
 		for {
 			select {
 			case <-p.quit:
 				return
 			case <-time.After(pause):
 			}
-			pause = min(2*pause, 10*time.Second)
-			if exited, err = p.launch(context.Background()); err == nil {
+			pause = min(2*pause, lastPause)
+			var err error
+			if c, err = p.launch(context.Background()); err == nil {
 				p.Logger.Info("child process answers again", "process", p.Name)
 				break
 			}
@@ -105,8 +119,16 @@ func (p *Process) keep(exited <-chan error) {
 	}
 }
 
-// launch starts the child once and waits until it answers.
-func (p *Process) launch(ctx context.Context) (<-chan error, error) {
+// The pause before a child is started again doubles from the first to the last.
+const (
+	firstPause = 100 * time.Millisecond
+	lastPause  = 10 * time.Second
+)
+
+// launch starts the child once and waits until it answers. A child that doesn't
+// is gone when launch returns, so the next one finds its port and its directory
+// free.
+func (p *Process) launch(ctx context.Context) (*child, error) {
 	r, w, err := os.Pipe()
 	if err != nil {
 		return nil, fmt.Errorf("making pipe: %w", err)
@@ -118,48 +140,75 @@ func (p *Process) launch(ctx context.Context) (<-chan error, error) {
 	cmd.ExtraFiles = []*os.File{w}
 	out := &prefixer{name: p.Name, w: p.Log}
 	cmd.Stdout, cmd.Stderr = out, out
+	// A grandchild that holds the output open must not hold up the end.
+	cmd.WaitDelay = time.Second
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true, Credential: p.User}
-	err = startLocked(cmd)
+	c, err := run(cmd)
 	w.Close()
 	if err != nil {
 		return nil, fmt.Errorf("starting %s: %w", p.Name, err)
 	}
 	p.mu.Lock()
-	p.cmd = cmd
+	p.cur = c
 	p.mu.Unlock()
-	exited := make(chan error, 1)
-	go func() { exited <- cmd.Wait() }()
 	ctx, cancel := context.WithTimeout(ctx, readyTimeout)
 	defer cancel()
 	answers := make(chan error, 1)
 	go func() { answers <- p.answers(ctx, r) }()
 	select {
-	case err := <-exited:
-		return nil, fmt.Errorf("%s ended before it was ready: %w: %s", p.Name, errors.Join(err, errEnded), out.lastLine())
-	case err := <-answers:
-		if err != nil {
-			p.signal(syscall.SIGKILL)
-			return nil, fmt.Errorf("%s does not answer: %w", p.Name, err)
+	case <-c.exited:
+	case err = <-answers:
+		if err == nil {
+			return c, nil
 		}
-		return exited, nil
 	case <-p.quit:
-		p.signal(syscall.SIGKILL)
-		return nil, errEnded
+		err = errEnded
 	}
+	grace := endGrace
+	if errors.Is(err, errEnded) {
+		grace = 0 // asked to stop
+	}
+	select {
+	case <-c.exited:
+		// A pipe that closes without a word says the same a moment earlier.
+		return nil, fmt.Errorf("%s ended before it was ready: %w: %s", p.Name, errors.Join(c.err, errEnded), out.lastLine())
+	case <-time.After(grace):
+	}
+	c.signal(syscall.SIGKILL)
+	<-c.exited
+	return nil, fmt.Errorf("%s does not answer: %w", p.Name, err)
 }
+
+// endGrace is how long a child whose pipe closed may take to be reaped before it
+// counts as one that runs and doesn't answer.
+const endGrace = time.Second
 
 var errEnded = errors.New("process ended")
 
-// startLocked starts the child from a thread that stays: the kernel sends
-// Pdeathsig when the thread that started the child ends, not the process.
-func startLocked(cmd *exec.Cmd) error {
-	result := make(chan error, 1)
+// run starts the child from a thread that stays until the child is reaped: the
+// kernel sends Pdeathsig when the thread that started the child ends, not the
+// process. Then the thread is given back; a child that crashes for days would
+// use up the process's threads otherwise.
+func run(cmd *exec.Cmd) (*child, error) {
+	c := &child{cmd: cmd, exited: make(chan struct{})}
+	started := make(chan error, 1)
 	go func() {
 		runtime.LockOSThread()
-		result <- cmd.Start()
-		select {} // the thread lives as long as this process
+		defer runtime.UnlockOSThread()
+		err := cmd.Start()
+		started <- err
+		if err == nil {
+			c.err = cmd.Wait()
+			close(c.exited)
+		}
 	}()
-	return <-result
+	return c, <-started
+}
+
+// signal reaches the child only while it is not reaped: afterwards its number
+// may be another process's.
+func (c *child) signal(s syscall.Signal) {
+	_ = c.cmd.Process.Signal(s) // an error says that it is gone
 }
 
 func (p *Process) answers(ctx context.Context, r io.Reader) error {
@@ -189,52 +238,50 @@ func (p *Process) answers(ctx context.Context, r io.Reader) error {
 	}
 }
 
-func (p *Process) signal(s syscall.Signal) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.cmd != nil && p.cmd.Process != nil {
-		_ = syscall.Kill(p.cmd.Process.Pid, s) // an error says that it is gone
-	}
-}
-
-// PID is the child's, 0 before the first start.
+// PID is the number of the child last started, 0 before the first start.
 func (p *Process) PID() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.cmd == nil || p.cmd.Process == nil {
+	if p.cur == nil {
 		return 0
 	}
-	return p.cmd.Process.Pid
+	return p.cur.cmd.Process.Pid
 }
 
-// Stop asks the child to end, waits until ctx does, and kills it then. Safe
-// twice.
+// Stop asks the child to end, waits until ctx does, and kills it then. The
+// child is gone when Stop returns. Safe twice and without Start.
 func (p *Process) Stop(ctx context.Context) error {
+	p.mu.Lock()
 	if p.quit == nil {
+		p.mu.Unlock()
 		return nil
 	}
 	select {
 	case <-p.quit:
-		return nil
 	default:
 		close(p.quit)
 	}
+	p.mu.Unlock()
 	<-p.done
+	p.mu.Lock()
+	c := p.cur
+	p.mu.Unlock()
+	if c == nil {
+		return nil // it never started
+	}
 	sig := p.StopSignal
 	if sig == 0 {
 		sig = syscall.SIGTERM
 	}
-	p.signal(sig)
-	pid := p.PID()
-	for syscall.Kill(pid, 0) == nil {
-		select {
-		case <-ctx.Done():
-			p.signal(syscall.SIGKILL)
-			return fmt.Errorf("%s did not end in time and was killed", p.Name)
-		case <-time.After(10 * time.Millisecond):
-		}
+	c.signal(sig)
+	select {
+	case <-c.exited:
+		return nil
+	case <-ctx.Done():
 	}
-	return nil
+	c.signal(syscall.SIGKILL)
+	<-c.exited
+	return fmt.Errorf("%s did not end in time and was killed", p.Name)
 }
 
 // prefixer puts the child's name before each line.
