@@ -30,6 +30,7 @@ type cli struct {
 	Processors       processorsCmd       `cmd:"" help:"Score, count and store what is on Kafka."`
 	API              apiCmd              `cmd:"" name:"api" help:"Serve master data and results; carry changes to Kafka."`
 	Migrate          migrateCmd          `cmd:"" help:"Make or update topics and tables."`
+	Tenants          tenantsCmd          `cmd:"" help:"Make and manage tenants."`
 	Simulate         simulateCmd         `cmd:"" help:"Play the demo plant and write down what was planted; or verify that ClickHouse holds it."`
 	Replay           replayCmd           `cmd:"" help:"Feed a recording through ingest."`
 	Bench            benchCmd            `cmd:"" help:"Measure, each figure beside its bare loop."`

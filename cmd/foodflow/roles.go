@@ -186,10 +186,18 @@ type migrateCmd struct {
 	Kafka       kafkaFlags      `embed:"" prefix:"kafka-"`
 	Clickhouse  clickhouseFlags `embed:"" prefix:"clickhouse-"`
 	PostgresURL string          `help:"Postgres, as a user that may make schemas and roles." name:"postgres-url" placeholder:"URL"`
+	Status      bool            `help:"Only say which schemas of Postgres are behind."`
 }
 
 // Run makes what is missing and ends.
 func (c *migrateCmd) Run(e *env) error {
+	m, err := migrate.New(migrate.Config{URL: c.PostgresURL, Parallel: migrate.DefaultConfig().Parallel}, e.logger)
+	if err != nil {
+		return err
+	}
+	if c.Status {
+		return migrationStatus(e, m)
+	}
 	kafka := c.Kafka.config()
 	cl, err := broker.Client(kafka)
 	if err != nil {
@@ -204,10 +212,6 @@ func (c *migrateCmd) Run(e *env) error {
 		return err
 	}
 	if err := ddl.Apply(e.ctx, ch, ddl.DefaultOptions()); err != nil {
-		return err
-	}
-	m, err := migrate.New(migrate.Config{URL: c.PostgresURL, Parallel: migrate.DefaultConfig().Parallel}, e.logger)
-	if err != nil {
 		return err
 	}
 	if err := m.Up(e.ctx, nil); err != nil {
