@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/foodflow/foodflow/clickhouse/embedded"
+	"github.com/foodflow/foodflow/internal/admin"
 	"github.com/foodflow/foodflow/internal/demo"
 	"github.com/foodflow/foodflow/internal/lifecycle"
 	postgresembedded "github.com/foodflow/foodflow/internal/postgres/embedded"
@@ -84,6 +85,9 @@ func (u *upRun) prepare() (err error) {
 		return err
 	}
 	u.r = newRole(u.e, "up", u.addrs["admin"])
+	u.r.admin = admin.New(u.addrs["admin"], admin.Federation{Own: u.r.reg, Role: "up", Peers: map[string]string{
+		"ingest": "http://" + u.addrs["ingest-admin"], "processors": "http://" + u.addrs["processors-admin"], "api": "http://" + u.addrs["api-admin"],
+	}}, version, u.r.logger)
 	if u.CacheDir, err = cacheDir(u.CacheDir); err != nil {
 		return err
 	}
