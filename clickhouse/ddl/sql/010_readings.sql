@@ -18,3 +18,4 @@ PARTITION BY toYYYYMM(ts)
 ORDER BY (tenant_id, sensor_id, ts)
 TTL toDateTime(ts) + INTERVAL {ttl_raw_days} DAY
 SETTINGS non_replicated_deduplication_window = {window}, ttl_only_drop_parts = 1
+COMMENT 'Every reading, once'

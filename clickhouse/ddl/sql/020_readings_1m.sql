@@ -17,3 +17,4 @@ PARTITION BY toYYYYMM(ts)
 ORDER BY (tenant_id, sensor_id, ts, line_id)
 TTL ts + INTERVAL {ttl_1m_days} DAY
 SETTINGS non_replicated_deduplication_window = {window}, ttl_only_drop_parts = 1
+COMMENT 'Readings summed up by minute; sum the rows of a minute'

@@ -17,3 +17,4 @@ PARTITION BY toYear(ts)
 ORDER BY (tenant_id, sensor_id, ts, line_id)
 TTL ts + INTERVAL {ttl_1h_days} DAY
 SETTINGS non_replicated_deduplication_window = {window}, ttl_only_drop_parts = 1
+COMMENT 'Readings summed up by hour; sum the rows of an hour'

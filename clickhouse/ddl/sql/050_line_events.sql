@@ -21,3 +21,4 @@ PARTITION BY toYYYYMM(ts)
 ORDER BY (tenant_id, line_id, ts, event_id)
 TTL toDateTime(ts) + INTERVAL {ttl_1h_days} DAY
 SETTINGS non_replicated_deduplication_window = {window}, ttl_only_drop_parts = 1
+COMMENT 'State changes and counts of lines, each once'

@@ -19,3 +19,4 @@ PARTITION BY toYYYYMM(ts)
 ORDER BY (tenant_id, ts, anomaly_id)
 TTL toDateTime(ts) + INTERVAL {ttl_1h_days} DAY
 SETTINGS non_replicated_deduplication_window = {window}, ttl_only_drop_parts = 1
+COMMENT 'Findings of the detectors'

@@ -36,3 +36,4 @@ PARTITION BY toYYYYMM(minute)
 ORDER BY (tenant_id, line_id, minute, product)
 TTL minute + INTERVAL {ttl_1d_days} DAY
 SETTINGS non_replicated_deduplication_window = {window}, ttl_only_drop_parts = 1
+COMMENT 'Changes of a minute''s OEE figures; plain sums are the current figures'
