@@ -19,7 +19,7 @@ var pom []byte
 const Version = "4.3.1"
 
 // ErrMissing says that the machine lacks what Kafka needs.
-var ErrMissing = errors.New("Apache Kafka needs java and mvn: install Debian's packages default-jre-headless and maven") //nolint:staticcheck // a name begins it
+var ErrMissing = errors.New("Apache Kafka needs java and mvn: install Debian's packages default-jre-headless and maven")
 
 // Install gives the folder of Kafka's jars under cacheDir, fetching them by
 // Maven when they aren't there. The folder gets its name only when it is whole.
