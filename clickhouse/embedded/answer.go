@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"time"
 )
 
 // answer is the output of one statement. What is small is held back until the
@@ -14,6 +15,7 @@ type answer struct {
 	h      *handler
 	req    *request
 	accept string
+	began  time.Time
 
 	held    []byte
 	out     io.WriteCloser // set once the header is sent
@@ -84,8 +86,8 @@ func (a *answer) finish(st Stats, err error) {
 		panic(http.ErrAbortHandler)
 	}
 	if !a.started {
-		summary := fmt.Sprintf(`{"read_rows":"%d","read_bytes":"%d","written_rows":"%d","written_bytes":"%d","total_rows_to_read":"%d","result_rows":"%d","result_bytes":"%d","elapsed_ns":"0","memory_usage":"0"}`,
-			st.ReadRows, st.ReadBytes, st.WrittenRows, st.WrittenBytes, st.ReadRows, st.ResultRows, st.ResultBytes)
+		summary := fmt.Sprintf(`{"read_rows":"%d","read_bytes":"%d","written_rows":"%d","written_bytes":"%d","total_rows_to_read":"%d","result_rows":"%d","result_bytes":"%d","elapsed_ns":"%d","memory_usage":"0"}`,
+			st.ReadRows, st.ReadBytes, st.WrittenRows, st.WrittenBytes, st.ReadRows, st.ResultRows, st.ResultBytes, time.Since(a.began).Nanoseconds())
 		a.w.Header().Set("X-ClickHouse-Summary", summary)
 		if a.req.progress {
 			a.w.Header().Set("X-ClickHouse-Progress", summary)

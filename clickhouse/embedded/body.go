@@ -3,6 +3,7 @@ package embedded
 import (
 	"compress/gzip"
 	"compress/zlib"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -13,6 +14,9 @@ import (
 	"github.com/klauspost/compress/zstd"
 	"github.com/pierrec/lz4/v4"
 )
+
+// maxWindow bounds what a zstd body makes the decoder remember.
+const maxWindow = 128 << 20
 
 // decodedBody gives the request's body without its encodings: HTTP's
 // Content-Encoding outside, ClickHouse's block framing (decompress=1) inside.
@@ -35,7 +39,7 @@ func decodedBody(r *http.Request, framed bool) (io.Reader, error) {
 	case "br":
 		body = brotli.NewReader(body)
 	case "zstd":
-		z, err := zstd.NewReader(body, zstd.WithDecoderConcurrency(1))
+		z, err := zstd.NewReader(body, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxWindow(maxWindow))
 		if err != nil {
 			return nil, badCompression(enc, err)
 		}
@@ -46,9 +50,50 @@ func decodedBody(r *http.Request, framed bool) (io.Reader, error) {
 		return nil, badCompression(enc, fmt.Errorf("unknown encoding"))
 	}
 	if framed {
-		body = chcompress.NewReader(body)
+		body = newFramed(body)
 	}
 	return body, nil
+}
+
+// framed reads ClickHouse's block framing. The decoder reports the end of the
+// body as a broken block; here an end between two blocks is io.EOF, and one
+// inside a block stays an error, so that a body that was cut off is never taken
+// for whole.
+type framed struct {
+	src *counter
+	dec *chcompress.Reader
+}
+
+func newFramed(r io.Reader) *framed {
+	src := &counter{r: r}
+	return &framed{src: src, dec: chcompress.NewReader(src)}
+}
+
+// Read implements io.Reader.
+func (f *framed) Read(b []byte) (int, error) {
+	f.src.n = 0
+	n, err := f.dec.Read(b)
+	switch {
+	case err == nil:
+	case errors.Is(err, io.EOF) && f.src.n == 0:
+		err = io.EOF
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		err = fmt.Errorf("reading compressed block: the body ends inside it")
+	}
+	return n, err
+}
+
+// counter counts the bytes read through it.
+type counter struct {
+	r io.Reader
+	n int
+}
+
+// Read implements io.Reader.
+func (c *counter) Read(b []byte) (int, error) {
+	n, err := c.r.Read(b)
+	c.n += n
+	return n, err
 }
 
 func badCompression(enc string, err error) error {

@@ -1,6 +1,7 @@
 package embedded
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -13,6 +14,9 @@ import (
 type conn struct {
 	lib *library
 	ptr *uintptr
+
+	tag      string // names the connection in system.processes, see killer
+	database string // in force between requests; "" before the first
 }
 
 // dial opens a connection to the data directory; all connections of a process
@@ -39,25 +43,31 @@ func (c *conn) close() {
 }
 
 // exec runs a statement and returns its whole output.
-func (c *conn) exec(query, format string, with map[string]string) ([]byte, Stats, error) {
+func (c *conn) exec(query, format string, with map[string]string) (out []byte, st Stats, err error) {
+	st, err = c.whole(query, format, with, func(b []byte) error {
+		out = bytes.Clone(b)
+		return nil
+	})
+	return out, st, err
+}
+
+// whole runs a statement and hands out its whole output, which stays the
+// engine's and is gone when yield returns. Without output yield isn't called.
+func (c *conn) whole(query, format string, with map[string]string, yield func([]byte) error) (Stats, error) {
 	p := newParams(with)
 	r := c.lib.query(*c.ptr, bytesOf(query), uintptr(len(query)), bytesOf(format), uintptr(len(format)),
 		first(p.names), first(p.nlens), first(p.values), first(p.vlens), uintptr(len(p.names)))
 	runtime.KeepAlive(p)
 	defer c.lib.destroy(r)
 	if err := exception(c.lib.errorText(r)); err != nil {
-		return nil, Stats{}, err
+		return Stats{}, err
 	}
-	return c.copyOut(r), c.lib.stats(r), nil
-}
-
-// copyOut copies a result's bytes into Go's memory.
-func (c *conn) copyOut(r uintptr) []byte {
+	st := c.lib.stats(r)
 	n := c.lib.length(r)
 	if n == 0 {
-		return nil
+		return st, nil
 	}
-	return append([]byte(nil), unsafe.Slice((*byte)(c.lib.buffer(r)), n)...)
+	return st, yield(unsafe.Slice((*byte)(c.lib.buffer(r)), n))
 }
 
 // stream runs a statement and hands out its output piece by piece. An error of

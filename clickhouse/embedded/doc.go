@@ -14,9 +14,11 @@
 // # Limits
 //
 // One process may have a data directory open; Serve refuses a second. There is
-// no replication, no native protocol, and no user management by SQL. A query
-// that has sent no row yet isn't cancelled when its client goes away, it ends
-// by max_execution_time.
+// no replication, no native protocol, and no user management by SQL. The engine
+// makes up its own query ids: the client's is echoed, queryID() differs. Formats
+// with a frame around their rows (JSON, Parquet, …) are made in memory as one
+// piece; row formats and Native stream. What reads is cancelled when its client
+// goes away; an insert is not.
 //
 // # Non-obvious
 //
@@ -24,6 +26,7 @@
 // with them, a nil dereference in Go becomes a shutdown of the engine. A
 // connection of the engine runs one statement at a time, so connections are
 // pooled, and what a request sets on one (settings, database, temporary tables)
-// is taken back before another request gets it. The engine writes Native blocks
+// is taken back before another request gets it. Each piece of a streamed answer
+// begins with the format's header; only the first one's is passed on. The engine writes Native blocks
 // of revision 0; a client that names a protocol version gets them rewritten.
 package embedded

@@ -12,32 +12,39 @@ const (
 	codeNoSession      = 372
 	codeSessionLocked  = 373
 	codeBadRequest     = 36
-	codeCompression    = 432
+	codeCompression    = 89
+	codeTooLarge       = 229
 )
 
 // statusOf gives the HTTP status that ClickHouse's own HTTP handler answers an
-// exception code with.
+// exception code with. READONLY, the session's codes and TOO_MANY_… are told
+// apart, where ClickHouse leaves them at 500: a client must know whether it may
+// try again.
 func statusOf(code int) int {
 	switch code {
-	case 192, 193, 194, 516: // UNKNOWN_USER … AUTHENTICATION_FAILED
+	case 194: // REQUIRED_PASSWORD
+		return http.StatusUnauthorized
+	case 192, 193, codeAuthentication, 512, 497, // UNKNOWN_USER, WRONG_PASSWORD, SET_NON_GRANTED_ROLE, ACCESS_DENIED
+		164: // READONLY
 		return http.StatusForbidden
-	case 291, 497, 164: // DATABASE_ACCESS_DENIED, ACCESS_DENIED, READONLY
-		return http.StatusForbidden
-	case 6, 26, 27, 28, 33, 34, 36, 38, 41, 42, 43, 44, 46, 47, 50, 53, 62, 63, 69, 70, 72, 73, 115, 117, 130, 131, 153, 208, 349, 376, 377, 386, 407, 432, 456, 457, 636, 646:
+	case codeBadRequest, codeCompression, 427, // BAD_ARGUMENTS, UNKNOWN_COMPRESSION_METHOD, CANNOT_COMPILE_REGEXP
+		6, 25, 26, 27, 38, 41, 72, 376, 441, 675, 676, // CANNOT_PARSE_…
+		8, 15, 44, // THERE_IS_NO_COLUMN, DUPLICATE_COLUMN, ILLEGAL_COLUMN
+		37, 123, 167, 168, 223, 62, // …_AST, SYNTAX_ERROR
+		117, 53, 321: // INCORRECT_DATA, TYPE_MISMATCH, VALUE_IS_OUT_OF_RANGE_OF_DATA_TYPE
 		return http.StatusBadRequest
-	case 60, 81, 16, 51: // UNKNOWN_TABLE, UNKNOWN_DATABASE, NO_SUCH_COLUMN_IN_TABLE, …
-		return http.StatusNotFound
-	case codeNoSession:
+	case 60, 46, 47, 50, 56, 81, 115, 152, 63, 73, 336, 78, 511, // UNKNOWN_TABLE, …_FUNCTION, …_IDENTIFIER, …_SETTING
+		codeNoSession:
 		return http.StatusNotFound
 	case codeSessionLocked:
 		return http.StatusLocked
-	case 223: // QUERY_IS_TOO_LARGE
+	case codeTooLarge:
 		return http.StatusRequestEntityTooLarge
 	case 48: // NOT_IMPLEMENTED
 		return http.StatusNotImplemented
 	case 159: // TIMEOUT_EXCEEDED
 		return http.StatusRequestTimeout
-	case codeTooMany, 203, 209, 210:
+	case codeTooMany, 209, 439, 76: // SOCKET_TIMEOUT, CANNOT_SCHEDULE_TASK, CANNOT_OPEN_FILE
 		return http.StatusServiceUnavailable
 	}
 	return http.StatusInternalServerError

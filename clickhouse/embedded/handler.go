@@ -12,6 +12,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/google/uuid"
 )
@@ -19,6 +20,7 @@ import (
 // handler answers ClickHouse's HTTP interface.
 type handler struct {
 	pool     *pool
+	killer   *killer
 	user     string
 	password string
 	timezone string
@@ -75,6 +77,11 @@ func (h *handler) allowed(r *http.Request) bool {
 	if user == "" {
 		user = "default"
 	}
+	if h.password == "" {
+		// A user without a password takes any, as ClickHouse's no_password does:
+		// the JDBC driver sends "null" where none is set.
+		return user == h.user
+	}
 	same := func(a, b string) bool { return subtle.ConstantTimeCompare([]byte(a), []byte(b)) == 1 }
 	return same(user, h.user) && same(password, h.password)
 }
@@ -93,20 +100,23 @@ func (h *handler) run(w http.ResponseWriter, r *http.Request, req *request) {
 		h.fail(w, err)
 		return
 	}
-	a := &answer{w: w, h: h, req: req, accept: r.Header.Get("Accept-Encoding")}
+	a := &answer{w: w, h: h, req: req, accept: r.Header.Get("Accept-Encoding"), began: time.Now()}
 	defer func() {
-		clean := !changesSession(req.stmt)
+		clean := !changesSession(req.stmt) && !strings.Contains(undo, tagSetting)
 		if undo != "" && clean {
 			_, _, err := c.exec(undo, "Null", nil)
 			clean = err == nil
 		}
-		if req.database != "" && clean {
-			_, _, err := c.exec("USE default", "Null", nil)
-			clean = err == nil
-		}
 		done(clean)
 	}()
+	unwatch := func() {}
+	if req.stmt.kind == kindRows || req.stmt.kind == kindShow {
+		// Only what reads is cancelled: an insert whose client is gone must not
+		// be cut between two of its blocks.
+		unwatch = h.killer.watch(r.Context(), c)
+	}
 	st, err := h.execute(c, req, a)
+	unwatch()
 	a.finish(st, err)
 }
 
@@ -126,11 +136,19 @@ func changesSession(st statement) bool {
 // borrow takes a connection from the pool or from the request's session.
 func (h *handler) borrow(ctx context.Context, req *request) (*conn, func(clean bool), error) {
 	if req.session != "" {
+		// What a session's USE chose stays, so its database is only set when a
+		// request names one.
 		c, err := h.pool.enter(ctx, req.session, req.sessionCheck)
 		if err != nil {
 			return nil, nil, err
 		}
-		return c, func(bool) { h.pool.leave(req.session, req.sessionTimeout, req.sessionClose) }, nil
+		return c, func(bool) {
+			c.database = "" // its statements may have chosen another
+			h.pool.leave(req.session, req.sessionTimeout, req.sessionClose)
+		}, nil
+	}
+	if req.database == "" {
+		req.database = "default"
 	}
 	c, err := h.pool.take(ctx)
 	if err != nil {
@@ -145,21 +163,32 @@ func (h *handler) execute(c *conn, req *request, a *answer) (Stats, error) {
 	case kindInsert:
 		return c.insert(req.stmt.text, req.stmt.format, req.params, io.MultiReader(strings.NewReader(req.stmt.data), req.body))
 	case kindAction, kindShow:
-		out, st, err := c.exec(req.stmt.text, a.format(), req.params)
-		if err != nil || len(out) == 0 {
-			return st, err
-		}
-		if a.format() == "Native" && req.revision > 0 {
-			return st, transcode(a, bytes.NewReader(out), req.revision)
-		}
-		_, err = a.Write(out)
-		return st, err
+		return h.whole(c, req, a)
 	case kindRows:
 	}
 	if a.format() == "Native" && req.revision > 0 {
 		return h.native(c, req, a)
 	}
+	s := shapeOf(a.format())
+	if s == shapeWhole || s == shapeRows && req.asArray() {
+		return h.whole(c, req, a)
+	}
+	j := joiner{format: a.format()}
 	return c.stream(req.stmt.text, a.format(), req.params, func(b []byte) error {
+		if s == shapeHeaded {
+			b = j.piece(b)
+		}
+		_, err := a.Write(b)
+		return err
+	})
+}
+
+// whole runs a statement whose answer the engine gives in one piece.
+func (h *handler) whole(c *conn, req *request, a *answer) (Stats, error) {
+	return c.whole(req.stmt.text, a.format(), req.params, func(b []byte) error {
+		if a.format() == "Native" && req.revision > 0 {
+			return transcode(a, bytes.NewReader(b), req.revision)
+		}
 		_, err := a.Write(b)
 		return err
 	})

@@ -55,7 +55,7 @@ func TestStatements(t *testing.T) {
 		{"default format", in + "default_format=JSONEachRow", "SELECT 1 AS a", 200, `{"a":1}`},
 		{"settings", in + "max_threads=1", "SELECT getSetting('max_threads')", 200, "1\n"},
 		{"settings are taken back", in, "SELECT getSetting('max_threads') > 0, getSetting('extremes')", 200, "\tfalse\n"},
-		{"unknown setting", in + "no_such_setting=1", "SELECT 1", 400, "no_such_setting"},
+		{"unknown setting", in + "no_such_setting=1", "SELECT 1", 404, "no_such_setting"},
 		{"insert, data in the query", in, "INSERT INTO t FORMAT CSV\n1,\"a\"\n2,\"b\"\n", 200, ""},
 		{"insert, query in the URL", in + "query=" + q("INSERT INTO t (a, s) FORMAT JSONEachRow"), `{"a":3,"s":"c"}`, 200, ""},
 		{"insert, values", in, "INSERT INTO t VALUES (4, 'FORMAT; (')", 200, ""},
@@ -64,7 +64,7 @@ func TestStatements(t *testing.T) {
 		{"all rows", in, "SELECT count(), sum(a) FROM t", 200, "9\t45\n"},
 		{"unknown table", in, "SELECT * FROM nothing", 404, "Code: 60."},
 		{"syntax", in, "SELEC 1", 400, "Code: 62."},
-		{"unknown column", in, "SELECT nothing FROM t", 400, "Code: 47."},
+		{"unknown column", in, "SELECT nothing FROM t", 404, "Code: 47."},
 		{"broken data", in + "query=" + q("INSERT INTO t FORMAT Native"), "garbage", 500, "Code: 33."},
 		{"comments and strings", in, "/* FORMAT x */ SELECT 'FORMAT CSV' -- FORMAT\n FORMAT TSVRaw", 200, "FORMAT CSV\n"},
 	} {

@@ -8,6 +8,9 @@ import (
 	"time"
 )
 
+// maxSessions bounds the connections that sessions keep between requests.
+const maxSessions = 256
+
 // pool lends connections. At most size are open; sessions keep theirs between
 // requests.
 type pool struct {
@@ -32,16 +35,24 @@ func newPool(size int, wait time.Duration, dial func() (*conn, error)) *pool {
 	return &pool{dial: dial, wait: wait, slots: make(chan struct{}, size), sessions: map[string]*session{}}
 }
 
-// take lends a connection for one request.
-func (p *pool) take(ctx context.Context) (*conn, error) {
+// slot waits for the right to run a statement.
+func (p *pool) slot(ctx context.Context) error {
 	timer := time.NewTimer(p.wait)
 	defer timer.Stop()
 	select {
 	case p.slots <- struct{}{}:
+		return nil
 	case <-timer.C:
-		return nil, &Exception{Code: codeTooMany, Text: fmt.Sprintf("Code: %d. DB::Exception: Too many simultaneous queries. Maximum: %d. (TOO_MANY_SIMULTANEOUS_QUERIES)", codeTooMany, cap(p.slots))}
+		return &Exception{Code: codeTooMany, Text: fmt.Sprintf("Code: %d. DB::Exception: Too many simultaneous queries. Maximum: %d. (TOO_MANY_SIMULTANEOUS_QUERIES)", codeTooMany, cap(p.slots))}
 	case <-ctx.Done():
-		return nil, context.Cause(ctx)
+		return context.Cause(ctx)
+	}
+}
+
+// take lends a connection for one request.
+func (p *pool) take(ctx context.Context) (*conn, error) {
+	if err := p.slot(ctx); err != nil {
+		return nil, err
 	}
 	p.mu.Lock()
 	if n := len(p.idle); n > 0 {
@@ -71,8 +82,20 @@ func (p *pool) put(c *conn, clean bool) {
 	<-p.slots
 }
 
-// enter lends the connection of a session, making it when it is new.
+// enter lends the connection of a session, making it when it is new. Like any
+// other request it counts against the statements that run at once.
 func (p *pool) enter(ctx context.Context, id string, mustExist bool) (*conn, error) {
+	if err := p.slot(ctx); err != nil {
+		return nil, err
+	}
+	c, err := p.session(id, mustExist)
+	if err != nil {
+		<-p.slots
+	}
+	return c, err
+}
+
+func (p *pool) session(id string, mustExist bool) (*conn, error) {
 	p.expire(time.Now())
 	p.mu.Lock()
 	s := p.sessions[id]
@@ -87,6 +110,9 @@ func (p *pool) enter(ctx context.Context, id string, mustExist bool) (*conn, err
 	case mustExist:
 		p.mu.Unlock()
 		return nil, &Exception{Code: codeNoSession, Text: fmt.Sprintf("Code: %d. DB::Exception: Session %s not found. (SESSION_NOT_FOUND)", codeNoSession, id)}
+	case len(p.sessions) >= maxSessions:
+		p.mu.Unlock()
+		return nil, &Exception{Code: codeTooMany, Text: fmt.Sprintf("Code: %d. DB::Exception: Too many sessions. Maximum: %d. (TOO_MANY_SIMULTANEOUS_QUERIES)", codeTooMany, maxSessions)}
 	}
 	s = &session{busy: true}
 	p.sessions[id] = s
@@ -104,8 +130,10 @@ func (p *pool) enter(ctx context.Context, id string, mustExist bool) (*conn, err
 	return c, nil
 }
 
-// leave ends a session's request.
+// leave ends a session's request. Its connection is closed when its time is
+// over, whether or not another request comes.
 func (p *pool) leave(id string, timeout time.Duration, end bool) {
+	defer func() { <-p.slots }()
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	s := p.sessions[id]
@@ -116,7 +144,9 @@ func (p *pool) leave(id string, timeout time.Duration, end bool) {
 	if end {
 		s.c.close()
 		delete(p.sessions, id)
+		return
 	}
+	time.AfterFunc(timeout+time.Second, func() { p.expire(time.Now()) })
 }
 
 // expire closes sessions whose time is over.
@@ -147,12 +177,14 @@ func (p *pool) close() {
 }
 
 // apply sets what a request asks for on a connection and gives the statement
-// that takes it back.
+// that takes the settings back. The database stays until a request wants
+// another one.
 func apply(c *conn, database string, settings []setting) (undo string, err error) {
-	if database != "" {
+	if database != "" && database != c.database {
 		if _, _, err := c.exec("USE "+quoteName(database), "Null", nil); err != nil {
 			return "", err
 		}
+		c.database = database
 	}
 	if len(settings) == 0 {
 		return "", nil

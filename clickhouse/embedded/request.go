@@ -127,7 +127,7 @@ func readText(r io.Reader) (string, error) {
 		return "", fmt.Errorf("reading body: %w", err)
 	}
 	if len(b) > maxStatement {
-		return "", &Exception{Code: 223, Text: "Code: 223. DB::Exception: The statement is too large. (QUERY_IS_TOO_LARGE)"}
+		return "", &Exception{Code: codeTooLarge, Text: fmt.Sprintf("Code: %d. DB::Exception: The statement has more than %d bytes. (QUERY_IS_TOO_LARGE)", codeTooLarge, maxStatement)}
 	}
 	return string(b), nil
 }
@@ -178,6 +178,18 @@ func (req *request) options(q url.Values) error {
 		}
 	}
 	return nil
+}
+
+// asArray says whether the rows may come inside brackets, which the engine
+// would put around each piece.
+func (req *request) asArray() bool {
+	const name = "output_format_json_array_of_rows"
+	for _, s := range req.settings {
+		if s.name == name {
+			return true
+		}
+	}
+	return strings.Contains(req.stmt.text, name)
 }
 
 func badRequest(format string, args ...any) error {

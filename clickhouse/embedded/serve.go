@@ -64,14 +64,25 @@ func Serve(ctx context.Context, cfg Config, logger *slog.Logger, ready func(addr
 	if err != nil {
 		return fmt.Errorf("asking the engine: %w", err)
 	}
-	p := newPool(cfg.Connections, queueWait, dialer)
+	k := &killer{c: keeper, logger: logger}
+	p := newPool(cfg.Connections, queueWait, func() (*conn, error) {
+		c, err := dialer()
+		if err != nil {
+			return nil, err
+		}
+		if err := k.label(c); err != nil {
+			c.close()
+			return nil, err
+		}
+		return c, nil
+	})
 	defer p.close()
 	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", cfg.Addr)
 	if err != nil {
 		return fmt.Errorf("listening for ClickHouse's HTTP interface: %w", err)
 	}
 	srv := &http.Server{
-		Handler:           &handler{pool: p, user: "default", password: cfg.Password, timezone: string(trimLine(zone)), logger: logger},
+		Handler:           &handler{pool: p, killer: k, user: "default", password: cfg.Password, timezone: string(trimLine(zone)), logger: logger},
 		ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 5 * time.Minute, MaxHeaderBytes: 1 << 20,
 		ErrorLog: slog.NewLogLogger(logger.Handler(), slog.LevelDebug),
 	}

@@ -41,11 +41,26 @@ func parse(text string, bodyFollows bool) statement {
 
 // readOnly refuses what changes data: a GET request must not, as in ClickHouse.
 func (st statement) readOnly() error {
-	head, _ := (&scanner{s: st.text}).word()
-	if st.kind == kindRows || st.kind == kindShow || strings.EqualFold(head, "SET") || strings.EqualFold(head, "USE") {
+	sc := scanner{s: st.text}
+	head, _ := sc.word()
+	if st.kind == kindRows && !hasInsert(&sc) || st.kind == kindShow || strings.EqualFold(head, "SET") || strings.EqualFold(head, "USE") {
 		return nil
 	}
 	return &Exception{Code: 164, Text: "Code: 164. DB::Exception: Cannot execute query in readonly mode. For queries over HTTP, method GET implies readonly. You should use method POST for modifying queries. (READONLY)"}
+}
+
+// hasInsert finds the INSERT of WITH … INSERT INTO … SELECT, which begins as a
+// SELECT does.
+func hasInsert(sc *scanner) bool {
+	for {
+		w, ok := sc.word()
+		if !ok {
+			return false
+		}
+		if sc.depth == 0 && strings.EqualFold(w, "INSERT") {
+			return true
+		}
+	}
 }
 
 // lastFormat finds the FORMAT clause on the top level, which is the last one.

@@ -1,47 +1,49 @@
-// Package embeddedtest gives tests the real ClickHouse engine: one a test
-// process, a database a test.
 package embeddedtest
 
 import (
-	"context"
 	"fmt"
 	"io"
-	"log/slog"
 	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
-	"github.com/foodflow/foodflow/clickhouse/embedded"
 	"github.com/foodflow/foodflow/internal/plant"
 )
 
-// engine is the process's one engine. It outlives the tests that share it and
-// ends with the process.
-type engine struct {
-	once sync.Once
-	url  string
-	err  error
-}
-
-// shared is a package variable because tests of a package must share the
-// engine: a second one in the same process is refused by the library.
-var shared engine
+// shared is the process's one engine, a package variable because the tests of a
+// package share it: an engine takes a second to start.
+var shared = sync.OnceValues(func() (*Engine, error) {
+	dir, err := os.MkdirTemp("", "foodflow-clickhouse-")
+	if err != nil {
+		return nil, fmt.Errorf("making data directory: %w", err)
+	}
+	e, err := run(dir, "-temporary")
+	if err != nil {
+		_ = os.RemoveAll(dir) // the first error is the one that matters
+	}
+	return e, err
+})
 
 // Start gives the URL of the process's engine.
 func Start(tb testing.TB) string {
 	tb.Helper()
-	shared.once.Do(func() { shared.url, shared.err = launch() })
-	if shared.err != nil {
-		if os.Getenv("REQUIRE_SERVICES") == "" {
-			tb.Skipf("no ClickHouse engine: %v", shared.err)
-		}
-		tb.Fatalf("starting the ClickHouse engine: %v", shared.err)
+	e, err := shared()
+	if err != nil {
+		missing(tb, err)
 	}
-	return shared.url
+	return e.URL
+}
+
+// missing skips where the engine can't be had, and fails where it must.
+func missing(tb testing.TB, err error) {
+	tb.Helper()
+	if os.Getenv("REQUIRE_SERVICES") == "" {
+		tb.Skipf("no ClickHouse engine: %v", err)
+	}
+	tb.Fatalf("starting the ClickHouse engine: %v", err)
 }
 
 // CacheDir is where engines are installed.
@@ -51,35 +53,6 @@ func CacheDir() (string, error) {
 	}
 	dir, err := os.UserCacheDir()
 	return filepath.Join(dir, "foodflow"), err
-}
-
-func launch() (string, error) {
-	cache, err := CacheDir()
-	if err != nil {
-		return "", fmt.Errorf("finding cache folder: %w", err)
-	}
-	lib, err := embedded.Install(context.Background(), cache, func(s string) { fmt.Fprintln(os.Stderr, s) })
-	if err != nil {
-		return "", err
-	}
-	dir, err := os.MkdirTemp("", "foodflow-clickhouse-")
-	if err != nil {
-		return "", fmt.Errorf("making data directory: %w", err)
-	}
-	cfg := embedded.DefaultConfig()
-	cfg.Library, cfg.Dir = lib, dir
-	addr, failed := make(chan string, 1), make(chan error, 1)
-	go func() {
-		failed <- embedded.Serve(context.Background(), cfg, slog.New(slog.DiscardHandler), func(a string) { addr <- a })
-	}()
-	select {
-	case a := <-addr:
-		return "http://" + a, nil
-	case err := <-failed:
-		return "", err
-	case <-time.After(60 * time.Second):
-		return "", fmt.Errorf("the engine does not answer")
-	}
 }
 
 // Database makes a database for the test and gives its name.
