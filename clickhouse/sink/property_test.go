@@ -146,7 +146,7 @@ func BenchmarkDriverInsert(b *testing.B) {
 					b.Fatal(err)
 				}
 				for i := range n {
-					if err := batch.Append(tenant, uuid.UUID{}, sensor, time.UnixMilli(day0+int64(i)*1000), float64(i), "good", int64(i), float32(.5), int32(3), int64(i)); err != nil {
+					if err := batch.Append(tenant, uuid.UUID{}, sensor, time.UnixMilli(day0+int64(i)*1000+int64(i%2)*40*86_400_000), float64(i), "good", int64(i), float32(.5), int32(3), int64(i)); err != nil {
 						b.Fatal(err)
 					}
 				}
