@@ -110,10 +110,9 @@ func (s *server) client(t *testing.T, more ...kgo.Opt) *kgo.Client {
 	return cl
 }
 
-// acknowledge produces numbered records and calls until three times
-// between them;
-// it gives those that were acknowledged. Each is tried until limit.
-func acknowledge(t *testing.T, s *server, limit time.Duration, until func(acked int64)) map[string]bool {
+// acknowledge produces numbered records, calls between three times meanwhile,
+// and gives those that were acknowledged. Each is tried until limit.
+func acknowledge(t *testing.T, s *server, limit time.Duration, between func()) map[string]bool {
 	t.Helper()
 	cl := s.client(t, kgo.DefaultProduceTopic(broker.TopicReadings))
 	ctx, cancel := context.WithTimeout(t.Context(), limit)
@@ -147,7 +146,7 @@ func acknowledge(t *testing.T, s *server, limit time.Duration, until func(acked 
 		for acked.Load() < from+3000 && ctx.Err() == nil {
 			time.Sleep(time.Millisecond)
 		}
-		until(acked.Load())
+		between()
 	}
 	close(stop)
 	<-produced
@@ -196,7 +195,7 @@ func TestAcknowledgedRecordsOutliveKills(t *testing.T) {
 			if !keeps {
 				limit = 5 * time.Second // its client waits for a topic that is gone
 			}
-			acked := acknowledge(t, s, limit, func(int64) {
+			acked := acknowledge(t, s, limit, func() {
 				s.kill(t)
 				s.start(t)
 				if s.addr != addr {
