@@ -42,6 +42,7 @@ func all() []benchmark {
 		{"state", state},
 		{"ingest-http", ingestHTTP},
 		{"processors", processors},
+		{"latency", latency},
 	}
 }
 

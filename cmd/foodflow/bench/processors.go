@@ -174,46 +174,53 @@ func fullJob(ctx context.Context, e Env, kafka broker.Config, codec *schemas.Cod
 	if err != nil {
 		return 0, err
 	}
-	open := broker.Opener(kafka)
-	snaps, err := snapshot.New(broker.TopicProcessorState, open, e.Logger)
-	if err != nil {
-		return 0, err
-	}
-	defer snaps.Close()
-	pub, err := open()
-	if err != nil {
-		return 0, err
-	}
-	defer pub.Close()
-	deps := run.Deps{Codec: codec, Directory: directory.NewStore(), Sink: sink.New(ch, nil), Publisher: broker.NewProducer(pub), Metrics: run.NewMetrics(nil)}
-	cfg := stream.DefaultConfig()
-	cfg.Group, cfg.Inputs = fmt.Sprint("bench-", round), run.Inputs()
-	job, err := stream.New(cfg, stream.Deps{
-		Client: open, Snapshots: snaps, Logger: e.Logger,
-		Tasks: func(s stream.Slot) (stream.Task, error) { return run.NewTask(deps, s), nil },
-	})
-	if err != nil {
-		return 0, err
-	}
-	own, cancel := context.WithCancel(ctx)
-	defer cancel()
-	ended := make(chan error, 1)
 	began := time.Now()
-	go func() { ended <- job.Run(own) }()
+	end, err := startJob(ctx, e, kafka, codec, ch, fmt.Sprint("bench-", round))
+	if err != nil {
+		return 0, err
+	}
 	for {
-		select {
-		case err := <-ended:
-			return 0, fmt.Errorf("the job ended early: %w", err)
-		case <-time.After(20 * time.Millisecond):
-		}
+		time.Sleep(20 * time.Millisecond)
 		out, err := ch.Exec(ctx, "SELECT count() >= "+fmt.Sprint(e.Readings)+" FROM readings", nil)
 		if err != nil {
 			return 0, err
 		}
 		if out == "1\n" {
 			rate := float64(e.Readings) / time.Since(began).Seconds()
-			cancel()
-			return rate, <-ended
+			return rate, end()
 		}
 	}
+}
+
+// startJob runs the processors until end is called, which gives their error.
+func startJob(ctx context.Context, e Env, kafka broker.Config, codec *schemas.Codec, ch *clickhouse.Client, group string) (end func() error, err error) {
+	open := broker.Opener(kafka)
+	snaps, err := snapshot.New(broker.TopicProcessorState, open, e.Logger)
+	if err != nil {
+		return nil, err
+	}
+	pub, err := open()
+	if err != nil {
+		return nil, err
+	}
+	deps := run.Deps{Codec: codec, Directory: directory.NewStore(), Sink: sink.New(ch, nil), Publisher: broker.NewProducer(pub), Metrics: run.NewMetrics(nil)}
+	cfg := stream.DefaultConfig()
+	cfg.Group, cfg.Inputs = group, run.Inputs()
+	job, err := stream.New(cfg, stream.Deps{
+		Client: open, Snapshots: snaps, Logger: e.Logger,
+		Tasks: func(s stream.Slot) (stream.Task, error) { return run.NewTask(deps, s), nil },
+	})
+	if err != nil {
+		return nil, err
+	}
+	own, cancel := context.WithCancel(ctx)
+	ended := make(chan error, 1)
+	go func() { ended <- job.Run(own) }()
+	return func() error {
+		cancel()
+		err := <-ended
+		snaps.Close()
+		pub.Close()
+		return err
+	}, nil
 }

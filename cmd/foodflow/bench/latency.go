@@ -1,0 +1,125 @@
+package bench
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/foodflow/foodflow/internal/broker"
+	"github.com/foodflow/foodflow/internal/plant"
+	"github.com/foodflow/foodflow/schemas"
+)
+
+// The load of the latency measurement.
+const (
+	latencyRate    = 100_000 // readings a second
+	latencyTime    = 8 * time.Second
+	latencyWarm    = 2 * time.Second
+	latencySensors = 2_000
+)
+
+// latency measures how old the newest row of the table is while readings are
+// produced at a fixed rate, each with the time at which it is sent: the time
+// from Kafka's ack to a row that a query sees, batches included.
+func latency(ctx context.Context, e Env) (map[string]Result, error) {
+	kafka, stop, err := startKafka(ctx, e)
+	if err != nil {
+		return nil, err
+	}
+	defer stop()
+	codec, err := schemas.NewStaticCodec()
+	if err != nil {
+		return nil, err
+	}
+	if err := fill(ctx, kafka, codec, 0); err != nil {
+		return nil, err
+	}
+	ch, err := tables(ctx, e, "bench_latency")
+	if err != nil {
+		return nil, err
+	}
+	end, err := startJob(ctx, e, kafka, codec, ch, "bench-latency")
+	if err != nil {
+		return nil, err
+	}
+	own, cancel := context.WithCancel(ctx)
+	defer cancel()
+	sent := make(chan error, 1)
+	var total atomic.Int64
+	go func() { sent <- trickle(own, kafka, codec, &total) }()
+	var ages []float64
+	for began := time.Now(); time.Since(began) < latencyTime; time.Sleep(10 * time.Millisecond) {
+		out, err := ch.Exec(ctx, "SELECT toUnixTimestamp64Milli(max(ts)) FROM readings", nil)
+		if err != nil {
+			return nil, err
+		}
+		newest, err := strconv.ParseInt(strings.TrimSpace(out), 10, 64)
+		if err != nil {
+			return nil, fmt.Errorf("reading the newest time: %w", err)
+		}
+		if time.Since(began) > latencyWarm {
+			ages = append(ages, float64(time.Now().UnixMilli()-newest))
+		}
+	}
+	cancel()
+	if err := <-sent; err != nil {
+		return nil, err
+	}
+	if err := end(); err != nil {
+		return nil, err
+	}
+	slices.Sort(ages)
+	rate := float64(total.Load()) / latencyTime.Seconds()
+	note := fmt.Sprintf("at %.0f readings/s", rate)
+	return map[string]Result{
+		"latency-p50": {Value: ages[len(ages)/2], Unit: "ms", Target: note},
+		"latency-p99": {Value: ages[len(ages)*99/100], Unit: "ms", Target: "<= 1000, " + note},
+	}, nil
+}
+
+// trickle produces at the fixed rate until ctx ends.
+func trickle(ctx context.Context, kafka broker.Config, codec *schemas.Codec, total *atomic.Int64) error {
+	cl, err := broker.Client(kafka)
+	if err != nil {
+		return err
+	}
+	defer cl.Close()
+	p := broker.NewProducer(cl)
+	tenant := plant.NameID(plant.ID{}, "bench")
+	const step = 20 * time.Millisecond
+	n := int(latencyRate * step / time.Second)
+	lines, sensors := make([]plant.ID, 20), make([]plant.ID, latencySensors)
+	for i := range lines {
+		lines[i] = plant.NameID(tenant, "line", fmt.Sprint(i))
+	}
+	for i := range sensors {
+		sensors[i] = plant.NameID(tenant, "sensor", fmt.Sprint(i))
+	}
+	seq := int64(0)
+	tick := time.NewTicker(step)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+		msgs := make([]broker.Message, n)
+		now := time.Now().UnixMilli()
+		for i := range msgs {
+			seq++
+			s := seq % latencySensors
+			r := plant.Reading{Tenant: tenant, Line: lines[s%20], Sensor: sensors[s], TS: now, Value: float64(i % 50), Seq: seq}
+			key := r.Key()
+			msgs[i] = broker.Message{Topic: broker.TopicReadings, Key: key[:], Value: codec.AppendReading(nil, &r)}
+		}
+		if err := p.Publish(context.WithoutCancel(ctx), msgs); err != nil {
+			return err
+		}
+		total.Add(int64(n))
+	}
+}
