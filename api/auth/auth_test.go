@@ -360,6 +360,38 @@ func TestUnknownUserLooksTheSame(t *testing.T) {
 	}
 }
 
+// TestUpkeep writes the last use of a key when the service stops, and purges.
+func TestUpkeep(t *testing.T) {
+	w := newWorld(t)
+	tenant, u, err := w.store.Login(t.Context(), email)
+	must(t, err)
+	k, key, err := w.store.APIKeys().Create(t.Context(), masterdata.System(tenant), masterdata.APIKeyFields{Name: "k", Scopes: []string{"read"}})
+	must(t, err)
+	for _, thing := range []any{directory.Tenant{ID: tenant, Key: "acme"}, directory.APIKey{ID: k.ID, Tenant: tenant, Public: k.Public, Hash: key.Hash(), Scopes: k.Scopes}} {
+		e, err := directory.EntryOf(1, thing)
+		must(t, err)
+		must(t, w.dir.Apply(&e))
+	}
+	if _, err := w.byKey(key.Reveal()); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	must(t, w.Run(ctx))
+	k, err = w.store.APIKeys().Get(t.Context(), tenant, k.ID.String())
+	must(t, err)
+	if k.LastUsedAt == nil || k.Version != 1 {
+		t.Errorf("last used %v, version %d", k.LastUsedAt, k.Version)
+	}
+	token := w.login().RefreshToken
+	must(t, w.store.EndLogins(t.Context(), tenant, u.ID, "password"))
+	w.pass(25 * time.Hour)
+	must(t, w.store.Purge(t.Context()))
+	if _, out, err := w.store.Rotate(t.Context(), hash(token), hash("x"), 0, time.Hour); err != nil || out != masterdata.TokenRefused {
+		t.Errorf("after the purge: %v %v", out, err)
+	}
+}
+
 func TestScopesActAsRoles(t *testing.T) {
 	w := newWorld(t)
 	clearKey := directory.NewKey()

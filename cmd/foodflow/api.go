@@ -125,8 +125,12 @@ func (c *apiCmd) server(e *env, r *role, db *postgres.DB, codec *schemas.Codec, 
 	}); err != nil {
 		return nil, nil, err
 	}
+	logins := auth.New(acfg, keys, store, dir, hasher, r.logger, time.Now)
+	if err := r.start(e.ctx, "log-ins", logins.Run); err != nil {
+		return nil, nil, err
+	}
 	s, err := api.New(cfg, api.Deps{
-		Store: store, Directory: dir, Auth: auth.New(acfg, keys, store, dir, hasher, r.logger, time.Now),
+		Store: store, Directory: dir, Auth: logins,
 		Readings: ch, Recorder: api.NewRecorder(codec, broker.NewProducer(cl)), Provisioner: m,
 		Registry: r.reg, Logger: r.logger, Now: time.Now,
 	})

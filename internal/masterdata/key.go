@@ -18,7 +18,7 @@ type APIKey struct {
 	APIKeyFields
 	Public     string     `json:"public" doc:"the part of the key that names it" example:"k3v7q2m4x5n6p7ra"`
 	RevokedAt  *time.Time `json:"revoked_at"`
-	LastUsedAt *time.Time `json:"last_used_at" doc:"to the minute"`
+	LastUsedAt *time.Time `json:"last_used_at" doc:"by the API, to the minute; sending by ingest is not counted"`
 	CreatedBy  string     `json:"created_by"`
 	Hash       []byte     `json:"-"`
 }
