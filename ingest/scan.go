@@ -269,8 +269,10 @@ func parseTime(b []byte) (int64, bool) {
 	if ms, ok := parseUTC(b); ok {
 		return ms, true
 	}
-	t, err := time.Parse(time.RFC3339Nano, string(b))
-	if err != nil {
+	// UnmarshalText holds to the letter of RFC 3339; time.Parse also takes a comma
+	// before the fraction, one-digit hours and offsets past 24 hours.
+	var t time.Time
+	if err := t.UnmarshalText(b); err != nil {
 		return 0, false
 	}
 	return t.UnixMilli(), true
