@@ -12,6 +12,7 @@ import (
 
 	"github.com/klauspost/compress/zstd"
 
+	"github.com/foodflow/foodflow/ingest"
 	"github.com/foodflow/foodflow/internal/fault"
 )
 
@@ -21,12 +22,12 @@ const maxWindow = 8 << 20
 // maxKeptBody is how much memory a buffer may keep between requests.
 const maxKeptBody = 4 << 20
 
-// body reads the request's body whole, decompressed, within the limits.
-func (s *Server) body(r *http.Request) ([]byte, func(), error) {
+// body reads the request's body whole, decompressed, within the limits. The
+// request holds reserved bytes in flight already; what decompression makes
+// beyond them is taken from room as it comes, so that many small bodies that
+// swell can't hold more memory together than the bytes in flight allow.
+func (s *Server) body(r *http.Request, reserved int64, room *room) ([]byte, func(), error) {
 	limits := s.svc.Limits()
-	if r.ContentLength > limits.Body {
-		return nil, nil, tooLarge(limits.Body)
-	}
 	raw := &bounded{r: r.Body, left: limits.Body, limit: limits.Body}
 	var src io.Reader = raw
 	limit := limits.Body
@@ -53,7 +54,8 @@ func (s *Server) body(r *http.Request) ([]byte, func(), error) {
 	if n := r.ContentLength; n > 0 {
 		buf.Grow(int(n) + bytes.MinRead)
 	}
-	if _, err := buf.ReadFrom(&bounded{r: src, left: limit, limit: limit}); err != nil {
+	decoded := &bounded{r: src, left: limit, limit: limit, room: room, reserved: reserved}
+	if _, err := buf.ReadFrom(decoded); err != nil {
 		return nil, nil, unreadable(err)
 	}
 	return buf.Bytes(), func() {
@@ -63,10 +65,38 @@ func (s *Server) body(r *http.Request) ([]byte, func(), error) {
 	}, nil
 }
 
-// bounded reads at most limit bytes and fails past them.
+// roomStep is how many bytes in flight a body takes at a time.
+const roomStep = 1 << 20
+
+// room is what one request holds of the bytes in flight.
+type room struct {
+	svc      *ingest.Service
+	releases []func()
+}
+
+func (h *room) take(n int64) error {
+	release, err := h.svc.Reserve(n)
+	if err != nil {
+		return err
+	}
+	h.releases = append(h.releases, release)
+	return nil
+}
+
+func (h *room) release() {
+	for _, f := range h.releases {
+		f()
+	}
+	h.releases = nil
+}
+
+// bounded reads at most limit bytes and fails past them. With room, it takes
+// bytes in flight for what it reads beyond reserved.
 type bounded struct {
 	r           io.Reader
 	left, limit int64
+	room        *room
+	reserved    int64
 }
 
 // Read reads on until the limit.
@@ -81,6 +111,14 @@ func (b *bounded) Read(p []byte) (int, error) {
 	b.left -= int64(n)
 	if b.left < 0 {
 		return 0, tooLarge(b.limit)
+	}
+	if b.room != nil {
+		for b.limit-b.left > b.reserved {
+			if err := b.room.take(roomStep); err != nil {
+				return 0, err
+			}
+			b.reserved += roomStep
+		}
 	}
 	return n, err
 }

@@ -63,9 +63,7 @@ func (k *keys) once(ctx context.Context, tenant plant.ID, key string, sum [32]by
 	for {
 		mine, other := k.claim(name, sum)
 		if other == nil {
-			a, err := work()
-			k.settle(mine, a, err == nil)
-			return a, err
+			return k.run(mine, work)
 		}
 		if other.sum != sum {
 			return answer{}, fault.NewInvalid(fault.Item{Location: "Idempotency-Key", Rule: "reused", Message: "was used for another request"})
@@ -79,6 +77,16 @@ func (k *keys) once(ctx context.Context, tenant plant.ID, key string, sum [32]by
 			return other.a, nil
 		}
 	}
+}
+
+// run does the work of a claimed key. A panic settles the key too, or everybody
+// who comes with it later would wait for nothing.
+func (k *keys) run(mine *keyed, work func() (answer, error)) (a answer, err error) {
+	ok := false
+	defer func() { k.settle(mine, a, ok) }()
+	a, err = work()
+	ok = err == nil
+	return a, err
 }
 
 // claim enters a request, or gives the one that holds the key.

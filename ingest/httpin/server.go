@@ -116,16 +116,19 @@ func (s *Server) accept(w http.ResponseWriter, r *http.Request, kind ingest.Kind
 		return
 	}
 	reserve := s.svc.Limits().Body
-	if n := r.ContentLength; n >= 0 {
+	if n := r.ContentLength; n > reserve {
+		fault.Problem(w, tooLarge(reserve))
+		return
+	} else if n >= 0 {
 		reserve = n
 	}
-	release, err := s.svc.Reserve(reserve)
-	if err != nil {
+	held := &room{svc: s.svc}
+	defer held.release()
+	if err := held.take(reserve); err != nil {
 		fault.Problem(w, err)
 		return
 	}
-	defer release()
-	body, done, err := s.body(r)
+	body, done, err := s.body(r, reserve, held)
 	if err != nil {
 		fault.Problem(w, err)
 		return
