@@ -93,6 +93,14 @@ func TestGetIsReadOnly(t *testing.T) {
 	if resp.StatusCode != 403 {
 		t.Fatalf("GET created a database: %d", resp.StatusCode)
 	}
+	resp, err = http.Get(base + "/?query=" + url.QueryEscape("WITH 1 AS a INSERT INTO FUNCTION null('a UInt8') SELECT a"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+	if resp.StatusCode != 403 {
+		t.Fatalf("GET inserted: %d", resp.StatusCode)
+	}
 	if _, body, _ := post(t, base, "", "SELECT count() FROM system.databases WHERE name = 'x'"); body != "0\n" {
 		t.Fatal("the database is there")
 	}
