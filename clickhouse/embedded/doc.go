@@ -17,8 +17,10 @@
 // no replication, no native protocol, and no user management by SQL. The engine
 // makes up its own query ids: the client's is echoed, queryID() differs. Formats
 // with a frame around their rows (JSON, Parquet, …) are made in memory as one
-// piece; row formats and Native stream. What reads is cancelled when its client
-// goes away; an insert is not.
+// piece; row formats and Native stream. When a client goes away the engine is
+// asked to end what it reads, but was measured to ignore that at times, in a
+// statement's first moments above all: max_execution_time is the bound that
+// holds. An insert is never cut.
 //
 // # Non-obvious
 //
