@@ -12,8 +12,8 @@ import (
 	"testing"
 )
 
-// committed is the document as it was released. `make openapi`, or UPDATE=1 go
-// test ./api -run Document, writes it anew.
+// committed is the document as it was released. UPDATE=1 go
+// test ./api -run Document writes it anew.
 const committed = "openapi.json"
 
 func (w *world) document() []byte {

@@ -111,6 +111,7 @@ func (s *Server) routes() {
 	s.keyRoutes()
 	s.tenantRoutes()
 	s.eventRoutes()
+	s.auditRoutes()
 	s.readingRoutes()
 	s.anomalyRoutes()
 	s.oeeRoutes()

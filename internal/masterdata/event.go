@@ -117,6 +117,40 @@ func (s *Store) Raise(ctx context.Context, tenant plant.ID, f Fact) (fresh bool,
 	return fresh, err
 }
 
+// AuditRow is one row of the audit log.
+type AuditRow struct {
+	Seq      int64           `json:"seq"`
+	TS       time.Time       `json:"ts"`
+	Actor    string          `json:"actor" example:"user:01937b5e-8a0c-7c3e-9a53-1f0c2b7d4e60"`
+	Action   string          `json:"action" example:"SensorUpdated"`
+	Resource string          `json:"resource" example:"sensor/01937b5e-8a0c-7c3e-9a53-1f0c2b7d4e60"`
+	Detail   json.RawMessage `json:"detail"`
+}
+
+// AuditLog reads a page of the audit log, newest first, of rows before a seq; 0
+// begins at the end.
+func (s *Store) AuditLog(ctx context.Context, tenant plant.ID, before int64, limit int) (rows []*AuditRow, more bool, err error) {
+	limit = min(max(limit, 1), MaxPage)
+	err = s.read(ctx, tenant, func(ctx context.Context, tx pgx.Tx) error {
+		r, err := tx.Query(ctx, `SELECT seq, ts, actor, action, resource, detail FROM audit_log
+			WHERE $1::bigint = 0 OR seq < $1 ORDER BY seq DESC LIMIT $2`, before, limit+1)
+		if err != nil {
+			return fmt.Errorf("listing audit rows: %w", err)
+		}
+		rows, err = pgx.CollectRows(r, func(row pgx.CollectableRow) (*AuditRow, error) {
+			x := new(AuditRow)
+			err := row.Scan(&x.Seq, &x.TS, &x.Actor, &x.Action, &x.Resource, &x.Detail)
+			x.TS = x.TS.UTC()
+			return x, err
+		})
+		return err
+	})
+	if more = len(rows) > limit; more {
+		rows = rows[:limit]
+	}
+	return rows, more, err
+}
+
 // VerifyAudit walks the chain and names the first row that doesn't fit, 0 when
 // all do.
 func (s *Store) VerifyAudit(ctx context.Context, tenant plant.ID) (rows, broken int64, err error) {
