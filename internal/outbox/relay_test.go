@@ -42,6 +42,11 @@ type world struct {
 
 func newWorld(t testing.TB) *world {
 	t.Helper()
+	return newWorldAt(t, testkit.Postgres(t))
+}
+
+func newWorldAt(t testing.TB, url string) *world {
+	t.Helper()
 	cluster, err := kfake.NewCluster(kfake.NumBrokers(1))
 	if err != nil {
 		t.Fatal(err)
@@ -60,7 +65,7 @@ func newWorld(t testing.TB) *world {
 		t.Fatal(err)
 	}
 	cfg := postgres.DefaultConfig()
-	cfg.URL, cfg.MaxConns = testkit.Postgres(t), 40
+	cfg.URL, cfg.MaxConns = url, 40
 	mc := migrate.DefaultConfig()
 	mc.URL = cfg.URL
 	if w.m, err = migrate.New(mc, slog.New(slog.DiscardHandler)); err != nil {
