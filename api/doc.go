@@ -3,7 +3,8 @@
 //
 // Routes are declared in one file a resource, each with the roles that may call
 // it; the document at /api/openapi.json is made from the same declarations, so
-// what isn't there isn't served. The tenant comes from the token or key alone.
+// what isn't there isn't served, but for the pages that show the document. The
+// tenant comes from the token or key alone.
 //
 // Promises. Another tenant's thing is a 404, whatever its id. An error is
 // application/problem+json with a stable type; a server fault tells nothing of
