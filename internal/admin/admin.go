@@ -65,13 +65,22 @@ func (s *Server) ready(w http.ResponseWriter, r *http.Request) {
 		checks[n] = c
 	}
 	s.mu.Unlock()
+	// All at once: one that hangs must not use up the others' time.
+	var wg sync.WaitGroup
+	var results sync.Mutex // guards status and out
 	status, out := http.StatusOK, map[string]string{}
 	for name, c := range checks {
-		out[name] = "ok"
-		if err := c(ctx); err != nil {
-			status, out[name] = http.StatusServiceUnavailable, err.Error()
-		}
+		wg.Go(func() {
+			err := c(ctx)
+			results.Lock()
+			defer results.Unlock()
+			out[name] = "ok"
+			if err != nil {
+				status, out[name] = http.StatusServiceUnavailable, err.Error()
+			}
+		})
 	}
+	wg.Wait()
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
 	_ = json.NewEncoder(w).Encode(out) // fails only when the client is gone
