@@ -34,7 +34,7 @@ func main() {
 		stop()
 	}()
 	logger := slog.New(slog.NewTextHandler(os.Stderr, nil))
-	err := embedded.Serve(ctx, cfg, logger, func(addr string) { fmt.Println(addr) })
+	err := embedded.Serve(ctx, cfg, logger, func(addr string) { fmt.Fprintln(os.Stdout, addr) })
 	if *temporary {
 		_ = os.RemoveAll(cfg.Dir) // what is left is the system's temporary folder to clean
 	}
