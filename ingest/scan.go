@@ -269,13 +269,22 @@ func parseTime(b []byte) (int64, bool) {
 	if ms, ok := parseUTC(b); ok {
 		return ms, true
 	}
-	// UnmarshalText holds to the letter of RFC 3339; time.Parse also takes a comma
-	// before the fraction, one-digit hours and offsets past 24 hours.
-	var t time.Time
-	if err := t.UnmarshalText(b); err != nil {
+	t, err := time.Parse(time.RFC3339, string(b))
+	if err != nil || !strict(b) {
 		return 0, false
 	}
 	return t.UnixMilli(), true
+}
+
+// strict refuses what time.Parse and UnmarshalText take beside RFC 3339
+// (go.dev/issue/54580): one-digit hours, a comma before the fraction, and
+// offsets of 24 hours. b is a text that time.Parse took.
+func strict(b []byte) bool {
+	if b[12] == ':' || b[19] == ',' {
+		return false
+	}
+	n := len(b)
+	return b[n-1] == 'Z' || string(b[n-5:n-3]) < "24"
 }
 
 // parseUTC reads 2006-01-02T15:04:05[.fraction]Z.
