@@ -312,7 +312,8 @@ func parseUTC(b []byte) (int64, bool) {
 			ms += int(d) * scale
 		}
 	}
-	if !ok || month < 1 || month > 12 || day < 1 || day > daysIn(year, month) || h > 23 || m > 59 || sec > 59 {
+	// days counts from March: January of the year 0 would lie in the year -1.
+	if !ok || year < 1 || month < 1 || month > 12 || day < 1 || day > daysIn(year, month) || h > 23 || m > 59 || sec > 59 {
 		return 0, false
 	}
 	return (days(year, month, day)*86400+int64(h*3600+m*60+sec))*1000 + int64(ms), true
