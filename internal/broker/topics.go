@@ -97,14 +97,36 @@ func EnsureTopics(ctx context.Context, cl *kgo.Client, partitions int32) error {
 			return fmt.Errorf("creating topic %s: %w", t.Name, err)
 		}
 	}
-	return checkCopartitioned(ctx, adm)
+	// On several brokers a topic is known everywhere only a moment after it was
+	// made.
+	for deadline := time.Now().Add(topicsTimeout); ; {
+		err := checkCopartitioned(ctx, adm)
+		if err == nil || !errors.Is(err, errTopicUnknown) || time.Now().After(deadline) {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
 }
+
+// topicsTimeout bounds the wait until new topics are known.
+const topicsTimeout = 30 * time.Second
+
+var errTopicUnknown = errors.New("the topic is not known yet")
 
 func checkCopartitioned(ctx context.Context, adm *kadm.Client) error {
 	names := []string{TopicReadings, TopicLineEvents, TopicProcessorState}
 	topics, err := adm.ListTopics(ctx, names...)
 	if err != nil {
 		return fmt.Errorf("listing topics: %w", err)
+	}
+	for _, n := range names {
+		if t, ok := topics[n]; !ok || t.Err != nil || len(t.Partitions) == 0 {
+			return fmt.Errorf("topic %s: %w", n, errTopicUnknown)
+		}
 	}
 	want := len(topics[TopicReadings].Partitions)
 	for _, n := range names {
