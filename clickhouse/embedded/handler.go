@@ -102,7 +102,9 @@ func (h *handler) run(w http.ResponseWriter, r *http.Request, req *request) {
 	}
 	a := &answer{w: w, h: h, req: req, accept: r.Header.Get("Accept-Encoding"), began: time.Now()}
 	defer func() {
-		clean := !changesSession(req.stmt) && !strings.Contains(undo, tagSetting)
+		// A cancel that was asked for can still be on its way when the statement
+		// ends, and would hit the next one on the connection.
+		clean := !changesSession(req.stmt) && !strings.Contains(undo, tagSetting) && r.Context().Err() == nil
 		if undo != "" && clean {
 			_, _, err := c.exec(undo, "Null", nil)
 			clean = err == nil
@@ -110,8 +112,8 @@ func (h *handler) run(w http.ResponseWriter, r *http.Request, req *request) {
 		done(clean)
 	}()
 	unwatch := func() {}
-	if req.stmt.kind == kindRows || req.stmt.kind == kindShow {
-		// Only what reads is cancelled: an insert whose client is gone must not
+	if req.session == "" && (req.stmt.kind == kindRows || req.stmt.kind == kindShow) {
+		// A session keeps its connection, so its statements aren't cancelled. Only what reads is cancelled: an insert whose client is gone must not
 		// be cut between two of its blocks.
 		unwatch = h.killer.watch(r.Context(), c)
 	}
