@@ -77,12 +77,5 @@ func cacheDir(given string) (string, error) {
 	if given != "" {
 		return given, nil
 	}
-	if dir := os.Getenv("FOODFLOW_CACHE_DIR"); dir != "" {
-		return dir, nil
-	}
-	dir, err := os.UserCacheDir()
-	if err != nil {
-		return "", fmt.Errorf("finding the cache folder: %w", err)
-	}
-	return filepath.Join(dir, "foodflow"), nil
+	return lifecycle.CacheDir()
 }

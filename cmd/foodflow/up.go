@@ -64,7 +64,6 @@ func (c *upCmd) Run(e *env) error {
 	if err := u.prepare(); err != nil {
 		return err
 	}
-	defer closeLog(u.log)
 	for _, step := range []func(context.Context) error{u.startKafka, u.startRegistry, u.startClickhouse, u.startPostgres, u.migrate, u.seed, u.startRoles, u.known, u.startSimulator, u.announce} {
 		if err := step(e.ctx); err != nil {
 			_ = u.r.group.Stop() // the first error is the one that matters
@@ -99,12 +98,6 @@ func (u *upRun) prepare() (err error) {
 	}
 	u.log = os.Stderr
 	return nil
-}
-
-func closeLog(w io.Writer) {
-	if f, ok := w.(*os.File); ok && f != os.Stderr {
-		f.Close()
-	}
 }
 
 // child starts one of our own commands as a supervised process.

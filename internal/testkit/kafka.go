@@ -6,11 +6,11 @@ import (
 	"io"
 	"log/slog"
 	"os"
-	"path/filepath"
 	"testing"
 	"time"
 
 	"github.com/foodflow/foodflow/internal/broker/apache"
+	"github.com/foodflow/foodflow/internal/lifecycle"
 )
 
 // Apache gives a fresh cluster of n Apache Kafka brokers, ended with the test.
@@ -18,13 +18,9 @@ import (
 // REQUIRE_SERVICES set it fails.
 func Apache(t testing.TB, n int) *apache.Cluster {
 	t.Helper()
-	cache := os.Getenv("FOODFLOW_CACHE_DIR")
-	if cache == "" {
-		dir, err := os.UserCacheDir()
-		if err != nil {
-			t.Fatal(err)
-		}
-		cache = filepath.Join(dir, "foodflow")
+	cache, err := lifecycle.CacheDir()
+	if err != nil {
+		t.Fatal(err)
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
 	defer cancel()

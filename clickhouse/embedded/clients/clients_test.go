@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/foodflow/foodflow/clickhouse/embedded/embeddedtest"
+	"github.com/foodflow/foodflow/internal/lifecycle"
 )
 
 // client is one language's client: how it is installed into a folder, and how
@@ -116,7 +117,7 @@ func (c client) ensure(ctx context.Context, u *url.URL) (string, error) {
 			return "", fmt.Errorf("looking for %s: %w", tool, err)
 		}
 	}
-	cache, err := embeddedtest.CacheDir()
+	cache, err := lifecycle.CacheDir()
 	if err != nil {
 		return "", fmt.Errorf("finding cache folder: %w", err)
 	}

@@ -5,7 +5,6 @@ import (
 	"io"
 	"net/http"
 	"os"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -44,15 +43,6 @@ func missing(tb testing.TB, err error) {
 		tb.Skipf("no ClickHouse engine: %v", err)
 	}
 	tb.Fatalf("starting the ClickHouse engine: %v", err)
-}
-
-// CacheDir is where engines are installed.
-func CacheDir() (string, error) {
-	if dir := os.Getenv("FOODFLOW_CACHE_DIR"); dir != "" {
-		return dir, nil
-	}
-	dir, err := os.UserCacheDir()
-	return filepath.Join(dir, "foodflow"), err
 }
 
 // Database makes a database for the test and gives its name.

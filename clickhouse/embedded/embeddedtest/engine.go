@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/foodflow/foodflow/clickhouse/embedded"
+	"github.com/foodflow/foodflow/internal/lifecycle"
 )
 
 // Engine is an engine of a test's own, in a process that can be killed.
@@ -97,7 +98,7 @@ func run(dir string, args ...string) (*Engine, error) {
 // prepare installs the engine's library and builds enginemain in dir, so that it
 // goes with the data. A second start on dir finds it there.
 func prepare(dir string) (lib, program string, err error) {
-	cache, err := CacheDir()
+	cache, err := lifecycle.CacheDir()
 	if err != nil {
 		return "", "", fmt.Errorf("finding cache folder: %w", err)
 	}
