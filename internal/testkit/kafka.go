@@ -13,10 +13,9 @@ import (
 	"github.com/foodflow/foodflow/internal/lifecycle"
 )
 
-// Apache gives a fresh cluster of n Apache Kafka brokers, ended with the test.
-// Where Java or Maven are missing the test is skipped, visibly; with
-// REQUIRE_SERVICES set it fails.
-func Apache(t testing.TB, n int) *apache.Cluster {
+// ApacheLib gives the folder of Kafka's jars. Where Java or Maven are missing
+// the test is skipped, visibly; with REQUIRE_SERVICES set it fails.
+func ApacheLib(t testing.TB) string {
 	t.Helper()
 	cache, err := lifecycle.CacheDir()
 	if err != nil {
@@ -31,8 +30,22 @@ func Apache(t testing.TB, n int) *apache.Cluster {
 	if err != nil {
 		t.Fatal("installing Apache Kafka: ", err)
 	}
-	c, err := apache.Start(ctx, lib, t.TempDir(), n, io.Discard, slog.New(slog.DiscardHandler))
+	return lib
+}
+
+// Apache gives a fresh cluster of n Apache Kafka brokers, ended with the test.
+// It skips as ApacheLib does.
+func Apache(t testing.TB, n int) *apache.Cluster {
+	t.Helper()
+	cfg := apache.DefaultConfig()
+	cfg.Lib, cfg.Dir, cfg.Brokers = ApacheLib(t), t.TempDir(), n
+	c, err := apache.New(cfg, io.Discard, slog.New(slog.DiscardHandler))
 	if err != nil {
+		t.Fatal("placing Apache Kafka: ", err)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
+	defer cancel()
+	if err := c.Start(ctx); err != nil {
 		t.Fatal("starting Apache Kafka: ", err)
 	}
 	t.Cleanup(func() {
