@@ -39,6 +39,7 @@ type installation struct {
 	t    *testing.T
 	dir  string
 	bin  string
+	more []string // further flags
 	cmd  *exec.Cmd
 	log  *bytes.Buffer
 	mu   sync.Mutex // guards log
@@ -83,7 +84,7 @@ func (in *installation) args() []string {
 	for _, name := range []string{"api", "ingest", "mqtt", "kafka", "registry", "clickhouse", "postgres", "admin"} {
 		a = append(a, "--"+name+"-addr", "127.0.0.1:0")
 	}
-	return a
+	return append(a, in.more...)
 }
 
 // start runs foodflow up and waits for the ready file.

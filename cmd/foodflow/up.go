@@ -28,16 +28,17 @@ type upCmd struct {
 	APIAddr        string   `help:"API." name:"api-addr" default:"127.0.0.1:8080"`
 	IngestAddr     string   `help:"HTTP ingest." default:"127.0.0.1:8081"`
 	MQTTAddr       string   `help:"MQTT ingest." name:"mqtt-addr" default:"127.0.0.1:1883"`
-	KafkaAddr      string   `help:"Embedded Kafka." default:"127.0.0.1:9092"`
+	KafkaAddr      string   `help:"Kafka." default:"127.0.0.1:9092"`
 	RegistryAddr   string   `help:"Embedded schema registry." default:"127.0.0.1:8085"`
 	ClickhouseAddr string   `help:"Embedded ClickHouse." default:"127.0.0.1:8123"`
 	PostgresAddr   string   `help:"Embedded Postgres." default:"127.0.0.1:5433"`
 	AdminAddr      string   `help:"Metrics and health of all roles." default:"127.0.0.1:9090"`
+	Kafka          string   `help:"Engine of Kafka: embedded, or apache, which needs Java and, the first time, Maven." enum:"embedded,apache" default:"embedded"`
 	KafkaBrokers   []string `help:"Use this Kafka in place of the embedded one." placeholder:"ADDR"`
 	RegistryURL    string   `help:"Use this schema registry." name:"registry-url" placeholder:"URL"`
 	ClickhouseURL  string   `help:"Use this ClickHouse." name:"clickhouse-url" placeholder:"URL"`
 	PostgresURL    string   `help:"Use this Postgres." name:"postgres-url" placeholder:"URL"`
-	Partitions     int32    `help:"Partitions of the embedded Kafka." default:"4"`
+	Partitions     int32    `help:"Partitions that lines are spread over, when topics are made." default:"4"`
 }
 
 // plant is a running foodflow up.
@@ -107,15 +108,6 @@ func (u *upRun) child(ctx context.Context, name string, args ...string) error {
 }
 
 func (u *upRun) dir(name string) string { return filepath.Join(u.DataDir, name) }
-
-func (u *upRun) startKafka(ctx context.Context) error {
-	if len(u.KafkaBrokers) > 0 {
-		u.kafka = u.KafkaBrokers[0]
-		return nil
-	}
-	u.kafka = u.addrs["kafka"]
-	return u.child(ctx, "kafka", "kafka-engine", "--dir", u.dir("kafka"), "--addr", u.kafka)
-}
 
 func (u *upRun) startRegistry(ctx context.Context) error {
 	if u.RegistryURL != "" {
