@@ -99,8 +99,8 @@ func (s *Server) admit(ctx huma.Context, next func(huma.Context)) {
 	if roles != nil {
 		p, err := s.Auth.Authenticate(r)
 		if err != nil {
-			if ok := s.limits.take(w.Header(), source, s.Now()); !ok {
-				err = tooMany()
+			if limited := s.limits.take(w.Header(), source, s.Now()); limited != nil {
+				err = limited
 			}
 			s.m.refused.WithLabelValues("unauthenticated").Inc()
 			fault.Problem(w, err)
@@ -109,9 +109,9 @@ func (s *Server) admit(ctx huma.Context, next func(huma.Context)) {
 		who, source = p, p.Subject.String()
 		note(r.Context(), p)
 	}
-	if !s.limits.take(w.Header(), source, s.Now()) {
+	if err := s.limits.take(w.Header(), source, s.Now()); err != nil {
 		s.m.refused.WithLabelValues("rate").Inc()
-		fault.Problem(w, tooMany())
+		fault.Problem(w, err)
 		return
 	}
 	if roles != nil && !slices.ContainsFunc(who.Roles, func(role string) bool { return slices.Contains(roles, role) }) {
