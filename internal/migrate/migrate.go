@@ -11,11 +11,13 @@ import (
 	"sync"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/pressly/goose/v3"
 	"github.com/pressly/goose/v3/lock"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/foodflow/foodflow/internal/job"
 	"github.com/foodflow/foodflow/internal/plant"
 	"github.com/foodflow/foodflow/internal/postgres"
 	"github.com/foodflow/foodflow/migrations"
@@ -102,7 +104,40 @@ func (m *Migrator) Shared(ctx context.Context) error {
 	if err := m.run(ctx, SharedSchema, migrations.Shared(), prepareShared, grantShared); err != nil {
 		return fmt.Errorf("migrating schema %s: %w", SharedSchema, err)
 	}
+	if err := m.jobs(ctx); err != nil {
+		return fmt.Errorf("migrating schema %s: %w", SharedSchema, err)
+	}
 	return nil
+}
+
+// jobs brings River's tables up to date, which lie in the installation's schema
+// and have migrations of their own.
+func (m *Migrator) jobs(ctx context.Context) error {
+	pool, err := m.pool(ctx)
+	if err != nil {
+		return err
+	}
+	defer pool.Close()
+	if done, err := job.Migrated(ctx, pool, m.log); err != nil || done {
+		return err
+	}
+	db := m.open(SharedSchema)
+	defer db.Close()
+	return locked(ctx, db, SharedSchema, func(ctx context.Context, _ *sql.DB) error { return job.Migrate(ctx, pool, m.log) })
+}
+
+func (m *Migrator) pool(ctx context.Context) (*pgxpool.Pool, error) {
+	c, err := pgxpool.ParseConfig(m.cfg.URL)
+	if err != nil {
+		return nil, errors.New("postgres.url: is not a postgres URL")
+	}
+	c.MaxConns = 2
+	c.ConnConfig.RuntimeParams["application_name"] = "foodflow migrate"
+	pool, err := pgxpool.NewWithConfig(ctx, c)
+	if err != nil {
+		return nil, fmt.Errorf("opening postgres: %w", err)
+	}
+	return pool, nil
 }
 
 // Tenant makes a tenant's schema and role where they are missing, brings the

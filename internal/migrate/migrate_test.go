@@ -11,6 +11,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/foodflow/foodflow/internal/job"
 	"github.com/foodflow/foodflow/internal/plant"
 	"github.com/foodflow/foodflow/internal/postgres"
 	"github.com/foodflow/foodflow/internal/testkit"
@@ -96,6 +97,16 @@ func TestDownUndoesUp(t *testing.T) {
 		schema string
 		files  fs.FS
 	}{{postgres.Schema(id), migrations.Tenant()}, {SharedSchema, migrations.Shared()}} {
+		if c.schema == SharedSchema {
+			pool, err := m.pool(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer pool.Close()
+			if err := job.Unmigrate(t.Context(), pool, m.log); err != nil {
+				t.Fatal(err)
+			}
+		}
 		sdb := m.open(c.schema)
 		p, err := provider(sdb, c.schema, c.files)
 		if err != nil {
@@ -112,6 +123,9 @@ func TestDownUndoesUp(t *testing.T) {
 			t.Error(err)
 		}
 		_ = sdb.Close()
+	}
+	if err := m.Up(t.Context(), nil); err != nil {
+		t.Fatal(err)
 	}
 }
 

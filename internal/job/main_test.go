@@ -1,0 +1,46 @@
+package job_test
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/foodflow/foodflow/internal/fault"
+	"github.com/foodflow/foodflow/internal/plant"
+)
+
+// The child of the kill tests is this test program again, as a worker.
+const (
+	childURL  = "FOODFLOW_JOB_CHILD"
+	childKind = "FOODFLOW_JOB_KIND"
+	childJob  = "FOODFLOW_JOB_ID"
+)
+
+func TestMain(m *testing.M) {
+	if url := os.Getenv(childURL); url != "" {
+		os.Exit(child(url))
+	}
+	goleak.VerifyTestMain(m)
+}
+
+// child works until the job it is told of is done.
+func child(url string) int {
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	id, err := plant.ParseID(os.Getenv(childJob))
+	if err == nil {
+		err = fault.ArmFromEnvironment()
+	}
+	if err == nil {
+		err = workUntilDone(ctx, url, os.Getenv(childKind), id)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return 0
+}
