@@ -13,8 +13,10 @@ import (
 
 	"github.com/foodflow/foodflow/internal/demo"
 	"github.com/foodflow/foodflow/internal/directory"
+	"github.com/foodflow/foodflow/internal/job"
 	"github.com/foodflow/foodflow/internal/masterdata"
 	"github.com/foodflow/foodflow/internal/plant"
+	"github.com/foodflow/foodflow/internal/tenancy"
 )
 
 // route is one operation of the document.
@@ -162,10 +164,13 @@ func TestNothingOfAnotherTenant(t *testing.T) {
 		"calendars": demo.ID("calendar", "three-shifts").String(), "stop-reasons": demo.ID("stop_reason", "filler-jam").String(), "batches": made.json(t)["id"].(string),
 		"users": demo.ID("user", demo.AdminEmail).String(), "tenants": demo.TenantID().String(), "api-keys": plant.NameID(demo.TenantID(), "api_key", w.seed.Key.Public).String(),
 	}
+	work, err := w.jobs.Ask(t.Context(), job.Request{Kind: tenancy.KindProvision, Tenant: demo.TenantID(), TenantKey: "canary-key-of-a-job", Actor: "system"})
+	must(t, err)
+	ids["jobs"] = work.ID.String()
 	w.call(token, "PATCH", "/api/v1/plant-ops/lines/bottling-1", map[string]any{"name": "Canary of the demo"}, "If-Match", "*").want(t, 200)
 	rival, _ := w.login(rivalAdmin, rivalPassword)
 	before := w.snapshot(token)
-	secrets := append(slices.Collect(maps.Values(ids)), demo.TenantName, demo.AdminEmail, "Canary of the demo", w.seed.Key.Public)
+	secrets := append(slices.Collect(maps.Values(ids)), demo.TenantName, demo.AdminEmail, "Canary of the demo", w.seed.Key.Public, "canary-key-of-a-job")
 	asked, leaks := 0, 0
 	for _, r := range w.routes() {
 		path := r.path
@@ -207,7 +212,7 @@ func TestNothingOfAnotherTenant(t *testing.T) {
 	// The control: the demo tenant's own admin does find them.
 	for kind, id := range ids {
 		base := opsPath
-		if kind == "users" || kind == "tenants" || kind == "api-keys" {
+		if kind == "users" || kind == "tenants" || kind == "api-keys" || kind == "jobs" {
 			base = "/api/v1/"
 		}
 		if a := w.call(token, "GET", base+kind+"/"+id, nil); a.status != 200 {

@@ -23,11 +23,13 @@ import (
 	"github.com/foodflow/foodflow/clickhouse/query"
 	"github.com/foodflow/foodflow/internal/demo"
 	"github.com/foodflow/foodflow/internal/directory"
+	"github.com/foodflow/foodflow/internal/job"
 	"github.com/foodflow/foodflow/internal/masterdata"
 	"github.com/foodflow/foodflow/internal/migrate"
 	"github.com/foodflow/foodflow/internal/password"
 	"github.com/foodflow/foodflow/internal/plant"
 	"github.com/foodflow/foodflow/internal/postgres"
+	"github.com/foodflow/foodflow/internal/tenancy"
 	"github.com/foodflow/foodflow/internal/testkit"
 	"github.com/foodflow/foodflow/schemas"
 )
@@ -46,6 +48,7 @@ type world struct {
 	logs   *safeBuffer
 	cfg    postgres.Config
 	hasher *password.Hasher
+	jobs   *job.Service // not started: a test that needs the work done does
 }
 
 const rivalAdmin, rivalPassword = "admin@rival.example", "rival-password"
@@ -79,11 +82,15 @@ func newWorld(t testing.TB) *world {
 	keys, err := auth.NewKeys(ac, store, log, time.Now)
 	must(t, err)
 	must(t, keys.Load(t.Context()))
+	jc := job.DefaultConfig()
+	jc.Poll = 50 * time.Millisecond
+	w.jobs, err = job.New(jc, w.db, []job.Kind{tenancy.ProvisionKind(store, m)}, nil, log)
+	must(t, err)
 	cfg := DefaultConfig()
 	cfg.Secret, cfg.OperatorTenant, cfg.Rate, cfg.Burst = secret, demo.TenantKey, 1e6, 1e6
 	w.s, err = New(cfg, Deps{
 		Store: store, Directory: w.dir, Auth: auth.New(ac, keys, store, w.dir, w.hasher, log, time.Now),
-		Readings: w.read, Recorder: w.rec, Provisioner: m, Logger: log, Now: time.Now,
+		Readings: w.read, Recorder: w.rec, Provisioner: m, Jobs: w.jobs, Logger: log, Now: time.Now,
 	})
 	must(t, err)
 	w.sync()

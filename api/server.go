@@ -47,6 +47,7 @@ type Deps struct {
 	Readings    Readings
 	Recorder    Recorder
 	Provisioner masterdata.Provisioner
+	Jobs        Jobs
 	Registry    prometheus.Registerer // may be nil
 	Logger      *slog.Logger
 	Now         func() time.Time
@@ -110,6 +111,7 @@ func (s *Server) routes() {
 	s.userRoutes()
 	s.keyRoutes()
 	s.tenantRoutes()
+	s.jobRoutes()
 	s.eventRoutes()
 	s.auditRoutes()
 	s.readingRoutes()

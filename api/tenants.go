@@ -12,16 +12,6 @@ import (
 
 const tenantsPath = "/api/v1/tenants"
 
-type newTenant struct {
-	Key   string `json:"key" pattern:"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$" example:"acme"`
-	Name  string `json:"name" minLength:"1" maxLength:"200" example:"Acme Foods"`
-	Admin struct {
-		Email    string `json:"email" format:"email" maxLength:"254" example:"ana@acme.example"`
-		Name     string `json:"name" minLength:"1" maxLength:"200" example:"Ana Ruiz"`
-		Password string `json:"password" minLength:"10" maxLength:"256" format:"password"`
-	} `json:"admin" doc:"the tenant's first admin"`
-}
-
 // operator refuses everyone but the admins of the tenant that runs the
 // installation.
 func (s *Server) operator(ctx context.Context) error {
@@ -75,14 +65,7 @@ func (s *Server) tenantRoutes() {
 		}
 		return &oneOut[masterdata.Tenant]{etag(t.Version), t}, nil
 	})
-	create := tenantOp(http.MethodPost, "", "create-tenant", "Make a tenant with its schema and first admin")
-	create.DefaultStatus = http.StatusCreated
-	handle(s, admins(), create, func(ctx context.Context, in *createIn[newTenant]) (*createdOut[masterdata.Tenant], error) {
-		if err := s.operator(ctx); err != nil {
-			return nil, err
-		}
-		return s.provision(ctx, in.Body)
-	})
+	s.provisionRoute()
 	for verb, do := range map[string]func(context.Context, string) (*masterdata.Tenant, error){"suspend": s.Store.Suspend, "resume": s.Store.Resume} {
 		handle(s, admins(), tenantOp(http.MethodPost, "/{id}/"+verb, verb+"-tenant", "Set whether the tenant's keys and log-ins are accepted"), func(ctx context.Context, in *oneIn) (*oneOut[masterdata.Tenant], error) {
 			if err := s.operator(ctx); err != nil {
@@ -95,20 +78,4 @@ func (s *Server) tenantRoutes() {
 			return &oneOut[masterdata.Tenant]{etag(t.Version), t}, nil
 		})
 	}
-}
-
-func (s *Server) provision(ctx context.Context, n newTenant) (*createdOut[masterdata.Tenant], error) {
-	if t, err := s.Store.Tenant(ctx, n.Key); err == nil && t.State != masterdata.TenantProvisioning {
-		return nil, fault.New(fault.Conflict, "another tenant already has this key")
-	}
-	hash, err := s.Auth.HashPassword(ctx, n.Admin.Password)
-	if err != nil {
-		return nil, err
-	}
-	admin := masterdata.User{UserFields: masterdata.UserFields{Email: n.Admin.Email, Name: n.Admin.Name}, Hash: hash}
-	t, err := s.Store.Provision(ctx, s.Provisioner, masterdata.NewTenant{Key: n.Key, Name: n.Name, Admin: admin})
-	if err != nil {
-		return nil, err
-	}
-	return &createdOut[masterdata.Tenant]{etag(t.Version), tenantsPath + "/" + t.ID.String(), t}, nil
 }

@@ -64,8 +64,8 @@ func NewKeys(cfg Config, store KeyStore, log *slog.Logger, now func() time.Time)
 	return k, nil
 }
 
-// Run reads the keys again and again until the context ends, and adds the next
-// one in time.
+// Run reads the keys again and again until the context ends, so that every
+// process knows a key before it signs.
 func (k *Keys) Run(ctx context.Context) error {
 	t := time.NewTicker(refreshKeys)
 	defer t.Stop()
@@ -81,22 +81,37 @@ func (k *Keys) Run(ctx context.Context) error {
 	}
 }
 
-// Load reads the keys, adding one when none signs or the signing one is about to
-// retire.
+// Load reads the keys. Where none signs it adds one that signs at once: the
+// first of an installation, or Rotate has not been called for longer than a key
+// is trusted.
 func (k *Keys) Load(ctx context.Context) error {
-	if err := k.read(ctx); err != nil {
+	if err := k.read(ctx); err != nil || k.current() != nil {
 		return err
 	}
-	now := k.now()
-	ring := *k.ring.Load()
-	from, newest := now, time.Time{}
-	if s := k.current(); s != nil {
-		last := ring[len(ring)-1]
-		if now.Before(last.from.Add(k.cfg.Rotate - k.cfg.Publish)) {
-			return nil
-		}
-		from, newest = now.Add(k.cfg.Publish), last.from
+	return k.add(ctx, k.now(), time.Time{})
+}
+
+// Rotate adds the next key when the newest is about to have signed long enough,
+// and reports whether it did. It is the work of a periodic job; of many calls at
+// once one adds.
+func (k *Keys) Rotate(ctx context.Context) (added bool, err error) {
+	if err := k.Load(ctx); err != nil {
+		return false, err
 	}
+	now, ring := k.now(), *k.ring.Load()
+	if len(ring) == 0 {
+		return false, nil
+	}
+	newest := ring[len(ring)-1].from
+	if now.Before(newest.Add(k.cfg.Rotate - k.cfg.Publish)) {
+		return false, nil
+	}
+	return true, k.add(ctx, now.Add(k.cfg.Publish), newest)
+}
+
+// add stores a key that signs from a time on, unless one that signs after newest
+// is there.
+func (k *Keys) add(ctx context.Context, from, newest time.Time) error {
 	next, err := k.make(from)
 	if err != nil {
 		return err

@@ -12,8 +12,6 @@ import (
 const (
 	// usedEvery is how often the last use of keys is written down.
 	usedEvery = time.Minute
-	// purgeEvery is how often ended log-ins and retired keys are forgotten.
-	purgeEvery = time.Hour
 	// maxUsed bounds the keys remembered between two writes.
 	maxUsed = 100_000
 )
@@ -51,12 +49,11 @@ func (u *usage) take() map[plant.ID]map[plant.ID]time.Time {
 	return seen
 }
 
-// Run writes down the last use of keys and forgets what has ended, until the
-// context ends; it returns nil then.
+// Run writes down the last use of keys until the context ends; it returns nil
+// then. What each process has seen lies in its memory, so this is no job.
 func (s *Service) Run(ctx context.Context) error {
-	used, purge := time.NewTicker(usedEvery), time.NewTicker(purgeEvery)
+	used := time.NewTicker(usedEvery)
 	defer used.Stop()
-	defer purge.Stop()
 	for {
 		select {
 		case <-ctx.Done():
@@ -67,10 +64,6 @@ func (s *Service) Run(ctx context.Context) error {
 			return nil
 		case <-used.C:
 			s.flushUsed(ctx)
-		case <-purge.C:
-			if err := s.store.Purge(ctx); err != nil && ctx.Err() == nil {
-				s.log.WarnContext(ctx, "ended log-ins not purged", "error", err)
-			}
 		}
 	}
 }

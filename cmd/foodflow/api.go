@@ -19,6 +19,7 @@ import (
 	"github.com/foodflow/foodflow/clickhouse/query"
 	"github.com/foodflow/foodflow/internal/broker"
 	"github.com/foodflow/foodflow/internal/facts"
+	"github.com/foodflow/foodflow/internal/job"
 	"github.com/foodflow/foodflow/internal/masterdata"
 	"github.com/foodflow/foodflow/internal/migrate"
 	"github.com/foodflow/foodflow/internal/outbox"
@@ -129,12 +130,27 @@ func (c *apiCmd) server(e *env, r *role, db *postgres.DB, codec *schemas.Codec, 
 	if err := r.start(e.ctx, "log-ins", logins.Run); err != nil {
 		return nil, nil, err
 	}
+	jobs, err := c.jobs(e.ctx, r, db, keys, store, m)
+	if err != nil {
+		return nil, nil, err
+	}
 	s, err := api.New(cfg, api.Deps{
 		Store: store, Directory: dir, Auth: logins,
-		Readings: ch, Recorder: api.NewRecorder(codec, broker.NewProducer(cl)), Provisioner: m,
+		Readings: ch, Recorder: api.NewRecorder(codec, broker.NewProducer(cl)), Provisioner: m, Jobs: jobs,
 		Registry: r.reg, Logger: r.logger, Now: time.Now,
 	})
 	return s, ch, err
+}
+
+// jobs starts periodic and long work.
+func (c *apiCmd) jobs(ctx context.Context, r *role, db *postgres.DB, keys *auth.Keys, store *masterdata.Store, m *migrate.Migrator) (*job.Service, error) {
+	var s *job.Service // the kinds that tidy up after it are part of it
+	forget := func(ctx context.Context) (int64, error) { return s.Forget(ctx) }
+	s, err := job.New(job.DefaultConfig(), db, append(upkeep(keys, store, forget), tenantWork(store, m)...), r.reg, r.logger)
+	if err != nil {
+		return nil, err
+	}
+	return s, r.group.Start(ctx, "jobs", s.Start, s.Stop)
 }
 
 // secretBytes is the length of the installation's secret.

@@ -55,7 +55,7 @@ func scanTenant(row pgx.Row) (*Tenant, error) {
 // step finds what an earlier, interrupted call has done, so calling it again
 // with the same key and the same admin finishes the work.
 func (s *Store) Provision(ctx context.Context, p Provisioner, n NewTenant) (*Tenant, error) {
-	t, err := s.enterTenant(ctx, n)
+	t, err := s.EnterTenant(ctx, n)
 	if err != nil {
 		return nil, err
 	}
@@ -72,8 +72,9 @@ func (s *Store) Provision(ctx context.Context, p Provisioner, n NewTenant) (*Ten
 	}, TenantProvisioning)
 }
 
-// enterTenant adds the row, or finds the one of an interrupted call.
-func (s *Store) enterTenant(ctx context.Context, n NewTenant) (t *Tenant, err error) {
+// EnterTenant adds the row, or finds the one of an interrupted call. It is the
+// first part of Provision.
+func (s *Store) EnterTenant(ctx context.Context, n NewTenant) (t *Tenant, err error) {
 	var r rules
 	r.key("key", n.Key, 63)
 	r.text("name", n.Name, 1, 200)
