@@ -34,14 +34,6 @@ type jobIn struct {
 
 type jobOut struct{ Body *job.Job }
 
-// jobAskedOut answers a request for long work.
-type jobAskedOut struct {
-	Location string `header:"Location"`
-	Body     *job.Job
-}
-
-func jobAsked(j *job.Job) *jobAskedOut { return &jobAskedOut{jobsPath + "/" + j.ID.String(), j} }
-
 // jobRoutes shows long work: all of it to the installation's admins, a tenant's
 // own to that tenant's.
 func (s *Server) jobRoutes() {

@@ -18,8 +18,10 @@ const columns = `id, kind, tenant_id, tenant_key, actor, state, phase, share, co
 func scan(row pgx.Row, more ...any) (*Job, error) {
 	j := new(Job)
 	var result []byte
-	err := row.Scan(append([]any{&j.ID, &j.Kind, &j.TenantID, &j.TenantKey, &j.Actor, &j.State, &j.Phase, &j.Share, &j.Counts, &result,
-		&j.Error, &j.Attempts, &j.CreatedAt, &j.StartedAt, &j.UpdatedAt, &j.FinishedAt}, more...)...)
+	err := row.Scan(append([]any{
+		&j.ID, &j.Kind, &j.TenantID, &j.TenantKey, &j.Actor, &j.State, &j.Phase, &j.Share, &j.Counts, &result,
+		&j.Error, &j.Attempts, &j.CreatedAt, &j.StartedAt, &j.UpdatedAt, &j.FinishedAt,
+	}, more...)...)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return nil, fault.New(fault.NotFound, "there is no such job")
 	}

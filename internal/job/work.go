@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/foodflow/foodflow/internal/fault"
@@ -138,11 +139,7 @@ func pause(n int) time.Duration {
 
 // hopeless says that trying again mends nothing.
 func hopeless(err error) bool {
-	switch fault.KindOf(err) {
-	case fault.NotFound, fault.Conflict, fault.Invalid, fault.Forbidden, fault.PreconditionFailed:
-		return true
-	}
-	return false
+	return slices.Contains([]fault.Kind{fault.NotFound, fault.Conflict, fault.Invalid, fault.Forbidden, fault.PreconditionFailed}, fault.KindOf(err))
 }
 
 // shown is what a client may see of an error.
