@@ -65,22 +65,31 @@ func (s *Server) ready(w http.ResponseWriter, r *http.Request) {
 		checks[n] = c
 	}
 	s.mu.Unlock()
-	// All at once: one that hangs must not use up the others' time.
-	var wg sync.WaitGroup
-	var results sync.Mutex // guards status and out
-	status, out := http.StatusOK, map[string]string{}
-	for name, c := range checks {
-		wg.Go(func() {
-			err := c(ctx)
-			results.Lock()
-			defer results.Unlock()
-			out[name] = "ok"
-			if err != nil {
-				status, out[name] = http.StatusServiceUnavailable, err.Error()
-			}
-		})
+	// All at once: one that hangs must not use up the others' time. One that
+	// doesn't heed its context is left behind: Kafka's client can wait half a
+	// minute for an answer that was lost.
+	type result struct {
+		name string
+		err  error
 	}
-	wg.Wait()
+	results := make(chan result, len(checks)) // holds what comes too late
+	for name, c := range checks {
+		go func() { results <- result{name, c(ctx)} }()
+	}
+	status, out := http.StatusOK, map[string]string{}
+	for name := range checks {
+		out[name] = "no answer in time"
+	}
+	for range checks {
+		select {
+		case r := <-results:
+			if out[r.name] = "ok"; r.err != nil {
+				status, out[r.name] = http.StatusServiceUnavailable, r.err.Error()
+			}
+		case <-ctx.Done():
+			status = http.StatusServiceUnavailable
+		}
+	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
 	_ = json.NewEncoder(w).Encode(out) // fails only when the client is gone
