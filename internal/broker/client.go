@@ -1,9 +1,11 @@
 package broker
 
 import (
+	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"net"
 
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/sasl"
@@ -24,6 +26,9 @@ type Config struct {
 	User      string
 	Password  string
 	ClientID  string
+	// Dial, when set, opens connections in place of net.Dialer: the way to
+	// brokers that can't be reached at the addresses they give.
+	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
 }
 
 // DefaultConfig has no brokers; an empty list means the embedded engine to
@@ -35,6 +40,9 @@ func (c Config) Validate() error {
 	var errs []error
 	if len(c.Brokers) == 0 {
 		errs = append(errs, errors.New("kafka.brokers: must not be empty"))
+	}
+	if c.Dial != nil && c.TLS {
+		errs = append(errs, errors.New("kafka.dial: brings its own TLS"))
 	}
 	if c.Partitions < 1 || c.Partitions > 1024 {
 		errs = append(errs, errors.New("kafka.partitions: must be between 1 and 1024"))
@@ -65,6 +73,9 @@ func Client(c Config, more ...kgo.Opt) (*kgo.Client, error) {
 		return nil, err
 	}
 	opts := []kgo.Opt{kgo.SeedBrokers(c.Brokers...), kgo.ClientID(c.ClientID)}
+	if c.Dial != nil {
+		opts = append(opts, kgo.Dialer(c.Dial))
+	}
 	if c.TLS {
 		opts = append(opts, kgo.DialTLSConfig(&tls.Config{MinVersion: tls.VersionTLS12}))
 	}

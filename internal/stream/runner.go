@@ -75,6 +75,7 @@ func (r *Runner) Run(ctx context.Context) error {
 		kgo.BlockRebalanceOnPoll(),
 		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()),
 		kgo.SessionTimeout(r.cfg.SessionTimeout),
+		kgo.HeartbeatInterval(min(3*time.Second, r.cfg.SessionTimeout/4)), // one that is lost costs no session
 		kgo.RebalanceTimeout(r.cfg.RebalanceTimeout),
 		kgo.FetchMaxWait(100*time.Millisecond),
 		kgo.FetchMaxBytes(16<<20),
