@@ -40,6 +40,7 @@ type installation struct {
 	dir  string
 	bin  string
 	more []string // further flags
+	env  []string // further variables
 	cmd  *exec.Cmd
 	log  *bytes.Buffer
 	mu   sync.Mutex // guards log
@@ -94,6 +95,7 @@ func (in *installation) start() {
 	os.Remove(ready)
 	in.cmd = exec.Command(in.bin, in.args()...)
 	in.cmd.Stdout, in.cmd.Stderr = in, in
+	in.cmd.Env = append(os.Environ(), in.env...)
 	in.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if err := in.cmd.Start(); err != nil {
 		in.t.Fatal(err)
@@ -207,12 +209,17 @@ type load struct {
 	acked  atomic.Int64
 	lastOK atomic.Int64 // Unix ms
 	nextOK atomic.Int64 // first accepted since it was set to 0, Unix ms
+	pause  time.Duration
 	stop   chan struct{}
 	wg     sync.WaitGroup
 }
 
-func (in *installation) load(producers int) *load {
-	l := &load{in: in, stop: make(chan struct{})}
+func (in *installation) load(producers int) *load { return in.slowLoad(producers, 2*time.Millisecond) }
+
+// slowLoad pauses between requests. Each request is two seconds of a plant's
+// time, which begins an hour ago and must not run ahead of the clock.
+func (in *installation) slowLoad(producers int, pause time.Duration) *load {
+	l := &load{in: in, pause: pause, stop: make(chan struct{})}
 	for p := range producers {
 		l.wg.Add(1)
 		go func() {
@@ -268,7 +275,7 @@ func (l *load) produce(p int) {
 		now := time.Now().UnixMilli()
 		l.lastOK.Store(now)
 		l.nextOK.CompareAndSwap(0, now)
-		time.Sleep(2 * time.Millisecond)
+		time.Sleep(l.pause)
 	}
 }
 
@@ -280,6 +287,11 @@ func (l *load) end() int {
 	close(l.stop)
 	l.wg.Wait()
 	return int(l.acked.Load())
+}
+
+// holds says whether ClickHouse has at least n readings.
+func (in *installation) holds(n int) bool {
+	return in.query(fmt.Sprintf("SELECT uniqExact(sensor_id, ts, seq) >= %d FROM foodflow.readings", n)) == "1"
 }
 
 // settled waits until ClickHouse holds at least n readings, none twice, and the

@@ -79,6 +79,7 @@ type processorsCmd struct {
 	AdminAddr  string          `help:"Listen for operators." default:"127.0.0.1:9082"`
 	CacheDir   string          `help:"Folder for what the registry said." placeholder:"DIR"`
 	Group      string          `help:"Consumer group." default:"foodflow-processors"`
+	Session    time.Duration   `help:"Silence after which the group gives a processor's partitions away." name:"session-timeout" default:"20s"`
 	Generation uint64          `help:"Raise it to process everything on Kafka again, from empty state." default:"0"`
 	Kafka      kafkaFlags      `embed:"" prefix:"kafka-"`
 	Registry   registryFlags   `embed:"" prefix:"registry-"`
@@ -117,7 +118,7 @@ func (c *processorsCmd) Run(e *env) error {
 	defer pub.Close()
 	deps := run.Deps{Codec: codec, Directory: store, Sink: sink.New(ch, r.reg), Publisher: broker.NewProducer(pub), Metrics: run.NewMetrics(r.reg)}
 	cfg := stream.DefaultConfig()
-	cfg.Group, cfg.Inputs, cfg.Generation = c.Group, run.Inputs(), c.Generation
+	cfg.Group, cfg.Inputs, cfg.Generation, cfg.SessionTimeout = c.Group, run.Inputs(), c.Generation, c.Session
 	job, err := stream.New(cfg, stream.Deps{
 		Client: open, Snapshots: snaps, Logger: r.logger, Registry: r.reg,
 		Tasks: func(s stream.Slot) (stream.Task, error) { return run.NewTask(deps, s), nil },
