@@ -25,5 +25,5 @@ func newLimiter(perSecond float64, burst int) *limiter {
 func (l *limiter) take(h http.Header, who string, now time.Time) error {
 	r := l.buckets.Take(now, quota.Charge[string]{Who: who, Policy: l.policy, Cost: 1})
 	r.WriteHeader(h)
-	return r.Err("requests")
+	return r.Err()
 }

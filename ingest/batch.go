@@ -39,8 +39,9 @@ type Batch struct {
 	keys   []plant.ID
 	ends   []int // end of record i in arena
 	errors []fault.Item
-	bad    int // bad items, listed or not
-	items  int
+	faults int // what is wrong, listed or not; an item may have several
+	bad    int // bad items
+	items  int // good and bad
 
 	reading plant.Reading
 	event   plant.LineEvent
@@ -57,7 +58,7 @@ func NewBatch(dir Directory, enc Encoder, limits Limits) *Batch {
 func (b *Batch) Reset(tenant plant.ID, now int64, list string) {
 	b.tenant, b.now, b.list, b.topic = tenant, now, list, nil
 	b.arena, b.keys, b.ends, b.errors = b.arena[:0], b.keys[:0], b.ends[:0], b.errors[:0]
-	b.bad, b.items = 0, 0
+	b.faults, b.bad, b.items = 0, 0, 0
 }
 
 // Len is the number of good records; Record gives one. Key and value alias the
@@ -73,11 +74,17 @@ func (b *Batch) Record(i int) (key *plant.ID, value []byte) {
 	return &b.keys[i], b.arena[from:b.ends[i]:b.ends[i]]
 }
 
-// Bad is the number of bad items, Errors those that are listed.
+// Items is the number of items that were read, Bad that of the bad ones.
+func (b *Batch) Items() int { return b.items }
+
+// Bad is the number of items that break a rule.
 func (b *Batch) Bad() int { return b.bad }
 
-// Errors lists what is wrong, up to Limits.Errors items.
+// Errors lists what is wrong, up to Limits.Errors; Faults counts all of it.
 func (b *Batch) Errors() []fault.Item { return b.errors }
+
+// Faults is how many things are wrong; an item may have several.
+func (b *Batch) Faults() int { return b.faults }
 
 // Err is the error of the whole batch if any item is bad.
 func (b *Batch) Err() error {
@@ -86,12 +93,13 @@ func (b *Batch) Err() error {
 	}
 	e := fault.NewInvalid(append([]fault.Item(nil), b.errors...)...)
 	e.Detail = fmt.Sprintf("%d of %d items break a rule; nothing was accepted", b.bad, b.items)
-	e.Total = b.bad
+	e.Total, e.Rejected = b.faults, b.bad
 	return e
 }
 
 // refuse enters what is wrong with field of item i.
 func (b *Batch) refuse(i int, field, rule, message string) {
+	b.faults++
 	if len(b.errors) < b.limits.Errors {
 		loc := fmt.Sprintf("%s[%d]", b.list, i)
 		if field != "" {

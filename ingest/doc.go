@@ -19,5 +19,15 @@
 // later than Limits.Future from now, or older than Limits.Past, is refused: the
 // device's clock is wrong, or the store would drop the reading at once.
 //
+// # Fairness
+//
+// A tenant and a key may have quotas in items and bytes a second (Quotas for
+// all, the directory for one). A request past them is 429, as far as can be told
+// before its body is read; what was read is charged, accepted or not. Whatever
+// the quotas, one tenant holds at most Quotas.TenantShare of the bytes in
+// flight. Limits: quotas are counted in each process, so behind a balancer a
+// producer may get as many times its quota as there are processes; the MQTT door
+// holds messages in flight back and has no rate.
+//
 // The packages httpin and mqttin are the two doors, kafkaout is the way out.
 package ingest

@@ -15,13 +15,14 @@ type Limits struct {
 	Errors int
 	Future time.Duration
 	Past   time.Duration
+	Quotas Quotas
 }
 
 // DefaultLimits take a request of a hundred thousand readings.
 func DefaultLimits() Limits {
 	return Limits{
 		Body: 16 << 20, Decoded: 64 << 20, Items: 100_000, InFlight: 256 << 20, Errors: 100,
-		Future: 10 * time.Minute, Past: 179 * 24 * time.Hour,
+		Future: 10 * time.Minute, Past: 179 * 24 * time.Hour, Quotas: DefaultQuotas(),
 	}
 }
 
@@ -29,12 +30,12 @@ func DefaultLimits() Limits {
 func (l Limits) Validate() error {
 	var errs []error
 	for name, ok := range map[string]bool{
-		"body": l.Body > 0, "decoded": l.Decoded >= l.Body, "items": l.Items > 0, "in_flight": l.InFlight >= l.Decoded,
+		"body": l.Body > 0, "decoded": l.Decoded >= l.Body, "items": l.Items > 0, "in_flight": float64(l.InFlight)*l.Quotas.TenantShare >= float64(l.Decoded),
 		"errors": l.Errors > 0, "future": l.Future > 0, "past": l.Past > 0,
 	} {
 		if !ok {
-			errs = append(errs, errors.New("ingest.limits."+name+": must be positive, decoded at least body, in_flight at least decoded"))
+			errs = append(errs, errors.New("ingest.limits."+name+": must be positive, decoded at least body, a tenant's share of in_flight at least decoded"))
 		}
 	}
-	return errors.Join(errs...)
+	return errors.Join(append(errs, l.Quotas.Validate())...)
 }

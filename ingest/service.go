@@ -12,6 +12,7 @@ import (
 	"github.com/foodflow/foodflow/internal/directory"
 	"github.com/foodflow/foodflow/internal/fault"
 	"github.com/foodflow/foodflow/internal/plant"
+	"github.com/foodflow/foodflow/internal/quota"
 )
 
 // Kind is what a batch holds.
@@ -55,6 +56,8 @@ type Service struct {
 	now    func() time.Time
 
 	inFlight *semaphore.Weighted
+	shares   *shares
+	quotas   *quota.Limiter[plant.ID]
 	batches  sync.Pool
 	m        *metrics
 }
@@ -64,7 +67,11 @@ func NewService(dir *directory.Store, enc Encoder, out Output, limits Limits, re
 	if err := limits.Validate(); err != nil {
 		return nil, err
 	}
-	s := &Service{dir: dir, enc: enc, out: out, limits: limits, now: time.Now, inFlight: semaphore.NewWeighted(limits.InFlight), m: newMetrics(reg)}
+	s := &Service{
+		dir: dir, enc: enc, out: out, limits: limits, now: time.Now, m: newMetrics(reg),
+		inFlight: semaphore.NewWeighted(limits.InFlight), quotas: quota.New[plant.ID](maxBuckets),
+		shares: &shares{most: int64(float64(limits.InFlight) * limits.Quotas.TenantShare), held: map[plant.ID]int64{}},
+	}
 	s.batches.New = func() any { return NewBatch(dir, enc, limits) }
 	return s, nil
 }
@@ -87,17 +94,6 @@ func (s *Service) Authenticate(key string) (directory.Principal, error) {
 	return p, nil
 }
 
-// Reserve takes room for a body of n bytes, or refuses at once: a producer that
-// waits is told when to come back. release gives it back.
-func (s *Service) Reserve(n int64) (release func(), err error) {
-	n = min(n, s.limits.InFlight)
-	if !s.inFlight.TryAcquire(n) {
-		s.m.refused.WithLabelValues("in_flight").Inc()
-		return nil, fault.NewUnavailable(time.Second, nil, "too many requests are waiting for Kafka")
-	}
-	return func() { s.inFlight.Release(n) }, nil
-}
-
 // Begin lends an empty batch; End takes it back.
 func (s *Service) Begin(tenant plant.ID, kind Kind) *Batch {
 	b, _ := s.batches.Get().(*Batch)
@@ -118,12 +114,13 @@ func (s *Service) End(b *Batch) {
 // Publish sends the batch's good records and returns once Kafka has them all.
 // With partial, bad items are left out; without, any bad item refuses all.
 func (s *Service) Publish(ctx context.Context, kind Kind, b *Batch, partial bool) error {
-	s.m.items.WithLabelValues(kind.List(), "refused").Add(float64(b.Bad()))
 	if !partial || b.Len() == 0 {
 		if err := b.Err(); err != nil {
+			s.m.items.WithLabelValues(kind.List(), "refused").Add(float64(b.Items()))
 			return err
 		}
 	}
+	s.m.items.WithLabelValues(kind.List(), "refused").Add(float64(b.Bad()))
 	began := time.Now()
 	if err := s.out.Publish(ctx, kind.Topic(), b); err != nil {
 		s.m.refused.WithLabelValues("publish").Inc()
@@ -180,8 +177,9 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		m.items.WithLabelValues(k.List(), "accepted")
 		m.items.WithLabelValues(k.List(), "refused")
 	}
-	m.refused.WithLabelValues("in_flight")
-	m.refused.WithLabelValues("publish")
+	for _, reason := range []string{"in_flight", "tenant_in_flight", "publish", "quota"} {
+		m.refused.WithLabelValues(reason)
+	}
 	if reg != nil {
 		reg.MustRegister(m.items, m.refused, m.ack)
 	}

@@ -5,11 +5,13 @@ import (
 	"fmt"
 	"log/slog"
 	"path/filepath"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
 	"github.com/foodflow/foodflow/clickhouse"
+	"github.com/foodflow/foodflow/ingest"
 	"github.com/foodflow/foodflow/internal/admin"
 	"github.com/foodflow/foodflow/internal/broker"
 	"github.com/foodflow/foodflow/internal/directory"
@@ -51,6 +53,26 @@ func (f clickhouseFlags) config() clickhouse.Config {
 	c := clickhouse.DefaultConfig()
 	c.URL, c.Database, c.User, c.Password = f.URL, f.Database, f.User, f.Password
 	return c
+}
+
+// quotaFlags bound what each producer may send.
+type quotaFlags struct {
+	TenantItems float64       `help:"Readings and events a second that a tenant may send, where the directory says nothing else; 0: no limit." default:"0"`
+	TenantBytes float64       `help:"Bytes a second that a tenant may send; 0: no limit." default:"0"`
+	KeyItems    float64       `help:"Readings and events a second that an API key may send; 0: no limit." default:"0"`
+	KeyBytes    float64       `help:"Bytes a second that an API key may send; 0: no limit." default:"0"`
+	Window      time.Duration `help:"How much of a quota may come at once, as time." default:"5s"`
+	TenantShare float64       `help:"Part of the bytes in flight that one tenant may hold." default:"0.5"`
+}
+
+func (f quotaFlags) limits() ingest.Limits {
+	l := ingest.DefaultLimits()
+	l.Quotas = ingest.Quotas{
+		Tenant: directory.Quota{ItemsPerSecond: f.TenantItems, BytesPerSecond: f.TenantBytes},
+		Key:    directory.Quota{ItemsPerSecond: f.KeyItems, BytesPerSecond: f.KeyBytes},
+		Window: f.Window, TenantShare: f.TenantShare,
+	}
+	return l
 }
 
 // role is what every long-running role has: metrics, the admin port, a group.

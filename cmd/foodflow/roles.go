@@ -30,6 +30,7 @@ type ingestCmd struct {
 	CacheDir  string        `help:"Folder for what the registry said." placeholder:"DIR"`
 	Kafka     kafkaFlags    `embed:"" prefix:"kafka-"`
 	Registry  registryFlags `embed:"" prefix:"registry-"`
+	Quota     quotaFlags    `embed:"" prefix:"quota-"`
 }
 
 // Run serves until told to stop.
@@ -48,7 +49,7 @@ func (c *ingestCmd) Run(e *env) error {
 	if err != nil {
 		return err
 	}
-	svc, err := ingest.NewService(store, codec, out, ingest.DefaultLimits(), r.reg)
+	svc, err := ingest.NewService(store, codec, out, c.Quota.limits(), r.reg)
 	if err != nil {
 		return err
 	}

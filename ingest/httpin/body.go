@@ -14,6 +14,7 @@ import (
 
 	"github.com/foodflow/foodflow/ingest"
 	"github.com/foodflow/foodflow/internal/fault"
+	"github.com/foodflow/foodflow/internal/plant"
 )
 
 // maxWindow bounds the memory a zstd stream may ask for.
@@ -22,32 +23,61 @@ const maxWindow = 8 << 20
 // maxKeptBody is how much memory a buffer may keep between requests.
 const maxKeptBody = 4 << 20
 
-// body reads the request's body whole, decompressed, within the limits. The
-// request holds reserved bytes in flight already; what decompression makes
-// beyond them is taken from room as it comes, so that many small bodies that
-// swell can't hold more memory together than the bytes in flight allow.
-func (s *Server) body(r *http.Request, reserved int64, room *room) ([]byte, func(), error) {
+// coding is a Content-Encoding the door reads.
+type coding uint8
+
+const (
+	codingPlain coding = iota
+	codingGzip
+	codingZstd
+)
+
+// codingOf finds out how a body is compressed. A refusal names in
+// Accept-Encoding what the door reads (RFC 9110, 15.5.16).
+func codingOf(r *http.Request, h http.Header) (coding, error) {
+	switch strings.ToLower(strings.TrimSpace(strings.Join(r.Header.Values("Content-Encoding"), ","))) {
+	case "", "identity":
+		return codingPlain, nil
+	case "gzip", "x-gzip":
+		return codingGzip, nil
+	case "zstd":
+		return codingZstd, nil
+	}
+	h.Set("Accept-Encoding", "gzip, zstd")
+	return 0, fault.New(fault.UnsupportedMedia, "Content-Encoding must be gzip or zstd")
+}
+
+// body is a request's, whole and decompressed. It is good until done.
+type body struct {
+	bytes []byte
+	sent  int64 // bytes as they came
+	done  func()
+}
+
+// body reads the request's body within the limits. The request holds reserved
+// bytes in flight already; what decompression makes beyond them is taken from
+// room as it comes, so that many small bodies that swell can't hold more memory
+// together than the bytes in flight allow.
+func (s *Server) body(r *http.Request, c coding, reserved int64, room *room) (body, error) {
 	limits := s.svc.Limits()
 	raw := &bounded{r: r.Body, left: limits.Body, limit: limits.Body}
 	var src io.Reader = raw
 	limit := limits.Body
-	switch enc := strings.ToLower(r.Header.Get("Content-Encoding")); enc {
-	case "", "identity":
-	case "gzip":
+	switch c {
+	case codingPlain:
+	case codingGzip:
 		z, err := gzip.NewReader(raw)
 		if err != nil {
-			return nil, nil, unreadable(err)
+			return body{}, unreadable(err)
 		}
 		src, limit = z, limits.Decoded
-	case "zstd":
+	case codingZstd:
 		z, err := zstd.NewReader(raw, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxWindow(maxWindow), zstd.WithDecoderLowmem(true))
 		if err != nil {
-			return nil, nil, unreadable(err)
+			return body{}, unreadable(err)
 		}
 		defer z.Close()
 		src, limit = z, limits.Decoded
-	default:
-		return nil, nil, fault.New(fault.UnsupportedMedia, "Content-Encoding must be gzip or zstd")
 	}
 	buf, _ := s.bodies.Get().(*bytes.Buffer)
 	buf.Reset()
@@ -56,13 +86,13 @@ func (s *Server) body(r *http.Request, reserved int64, room *room) ([]byte, func
 	}
 	decoded := &bounded{r: src, left: limit, limit: limit, room: room, reserved: reserved}
 	if _, err := buf.ReadFrom(decoded); err != nil {
-		return nil, nil, unreadable(err)
+		return body{}, unreadable(err)
 	}
-	return buf.Bytes(), func() {
+	return body{buf.Bytes(), raw.limit - raw.left, func() {
 		if buf.Cap() <= maxKeptBody {
 			s.bodies.Put(buf)
 		}
-	}, nil
+	}}, nil
 }
 
 // roomStep is how many bytes in flight a body takes at a time.
@@ -71,11 +101,12 @@ const roomStep = 1 << 20
 // room is what one request holds of the bytes in flight.
 type room struct {
 	svc      *ingest.Service
+	tenant   plant.ID
 	releases []func()
 }
 
 func (h *room) take(n int64) error {
-	release, err := h.svc.Reserve(n)
+	release, err := h.svc.Reserve(h.tenant, n)
 	if err != nil {
 		return err
 	}

@@ -8,7 +8,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/foodflow/foodflow/ingest"
 	"github.com/foodflow/foodflow/internal/fault"
 	"github.com/foodflow/foodflow/internal/plant"
 )
@@ -16,50 +15,65 @@ import (
 // maxKey bounds an Idempotency-Key.
 const maxKey = 255
 
-// keys remembers answered requests by tenant and Idempotency-Key.
+// keys remembers requests by API key and Idempotency-Key. A request that runs is
+// always remembered: forgetting it would let its copy run beside it. Those that
+// were answered are bounded in number, bytes and age, and the oldest go first.
 type keys struct {
-	size int
-	ttl  time.Duration
+	size  int
+	bytes int
+	ttl   time.Duration
 
-	mu    sync.Mutex // guards m and order
-	m     map[keyName]*list.Element
-	order *list.List // of *keyed, oldest first
+	mu    sync.Mutex // guards the rest
+	m     map[keyName]*keyed
+	order *list.List // of *keyed that are answered, oldest first
+	held  int        // bytes of those in order
 }
 
+// keyName is a request's key. Two gateways with API keys of their own may count
+// their requests from 1, so the API key is part of it.
 type keyName struct {
-	tenant plant.ID
+	apiKey plant.ID
 	key    string
 }
 
-// keyed is a request under a key. done is closed once a is set.
+// keyed is a request under a key. done is closed once the rest is set.
 type keyed struct {
 	name keyName
 	sum  [32]byte
-	at   time.Time
 	done chan struct{}
 	a    answer
 	ok   bool
+	at   time.Time // of the answer
 }
 
-func newKeys(size int, ttl time.Duration) *keys {
-	return &keys{size: size, ttl: ttl, m: map[keyName]*list.Element{}, order: list.New()}
+// weight is about what an answered request takes in memory.
+func (r *keyed) weight() int {
+	n := 400 + len(r.name.key)
+	for _, e := range r.a.Errors {
+		n += 64 + len(e.Location) + len(e.Message)
+	}
+	return n
+}
+
+func newKeys(size, bytes int, ttl time.Duration) *keys {
+	return &keys{size: size, bytes: bytes, ttl: ttl, m: map[keyName]*keyed{}, order: list.New()}
 }
 
 // fingerprint tells requests apart that use one key.
-func fingerprint(kind ingest.Kind, partial bool, body []byte) [32]byte {
+func (q *request) fingerprint() [32]byte {
 	h := sha256.New()
-	h.Write([]byte{byte(kind), map[bool]byte{true: 1}[partial]})
-	h.Write(body)
+	h.Write([]byte{byte(q.kind), byte(q.format), map[bool]byte{true: 1}[q.partial]})
+	h.Write(q.body)
 	return [32]byte(h.Sum(nil))
 }
 
 // once runs work for the first request under a key and gives its answer to the
-// later ones. A request that failed is forgotten: it may be tried again.
-func (k *keys) once(ctx context.Context, tenant plant.ID, key string, sum [32]byte, work func() (answer, error)) (answer, error) {
-	if len(key) > maxKey {
+// later ones; one that comes while the first runs waits for it. A request that
+// failed is forgotten: it may be tried again, and the first who waits does.
+func (k *keys) once(ctx context.Context, name keyName, sum [32]byte, work func() (answer, error)) (answer, error) {
+	if len(name.key) > maxKey {
 		return answer{}, fault.NewInvalid(fault.Item{Location: "Idempotency-Key", Rule: "too_long", Message: "must be at most 255 bytes"})
 	}
-	name := keyName{tenant, key}
 	for {
 		mine, other := k.claim(name, sum)
 		if other == nil {
@@ -93,21 +107,12 @@ func (k *keys) run(mine *keyed, work func() (answer, error)) (a answer, err erro
 func (k *keys) claim(name keyName, sum [32]byte) (mine, other *keyed) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	now := time.Now()
-	for e := k.order.Front(); e != nil; e = k.order.Front() {
-		old, _ := e.Value.(*keyed)
-		if k.order.Len() < k.size && now.Sub(old.at) < k.ttl {
-			break
-		}
-		k.order.Remove(e)
-		delete(k.m, old.name)
-	}
-	if e, ok := k.m[name]; ok {
-		other, _ = e.Value.(*keyed)
+	k.forget(time.Now())
+	if other, ok := k.m[name]; ok {
 		return nil, other
 	}
-	mine = &keyed{name: name, sum: sum, at: now, done: make(chan struct{})}
-	k.m[name] = k.order.PushBack(mine)
+	mine = &keyed{name: name, sum: sum, done: make(chan struct{})}
+	k.m[name] = mine
 	return mine, nil
 }
 
@@ -115,10 +120,26 @@ func (k *keys) claim(name keyName, sum [32]byte) (mine, other *keyed) {
 func (k *keys) settle(r *keyed, a answer, ok bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	r.a, r.ok = a, ok
+	r.a, r.ok, r.at = a, ok, time.Now()
 	close(r.done)
-	if e, found := k.m[r.name]; found && !ok && e.Value == any(r) {
-		k.order.Remove(e)
+	if !ok {
 		delete(k.m, r.name)
+		return
+	}
+	k.order.PushBack(r)
+	k.held += r.weight()
+	k.forget(r.at)
+}
+
+// forget drops answered requests past the bounds.
+func (k *keys) forget(now time.Time) {
+	for e := k.order.Front(); e != nil; e = k.order.Front() {
+		old, _ := e.Value.(*keyed)
+		if k.order.Len() <= k.size && k.held <= k.bytes && now.Sub(old.at) < k.ttl {
+			return
+		}
+		k.order.Remove(e)
+		k.held -= old.weight()
+		delete(k.m, old.name)
 	}
 }

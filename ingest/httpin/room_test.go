@@ -27,7 +27,7 @@ func smallServer(t *testing.T) *Server {
 		t.Fatal(err)
 	}
 	limits := ingest.DefaultLimits()
-	limits.Body, limits.Decoded, limits.InFlight = 1<<20, 4<<20, 4<<20
+	limits.Body, limits.Decoded, limits.InFlight, limits.Quotas.TenantShare = 1<<20, 4<<20, 4<<20, 1
 	svc, err := ingest.NewService(directory.NewStore(), codec, &sink{}, limits, prometheus.NewRegistry())
 	if err != nil {
 		t.Fatal(err)
@@ -47,7 +47,7 @@ func TestDecompressedBytesAreInFlight(t *testing.T) {
 		if err := held.take(r.ContentLength); err != nil {
 			t.Fatal(err)
 		}
-		_, _, err := s.body(r, r.ContentLength, held)
+		_, err := s.body(r, codingGzip, r.ContentLength, held)
 		return held, err
 	}
 	first, err := read()
@@ -87,19 +87,19 @@ func TestDeclaredLengthIsCheckedFirst(t *testing.T) {
 
 // A handler that panics gives its key back.
 func TestPanicSettlesKey(t *testing.T) {
-	k := newKeys(10, time.Minute)
-	tenant := plant.NewID()
+	k := newKeys(10, 1<<20, time.Minute)
+	name := keyName{plant.NewID(), "a"}
 	func() {
 		defer func() { _ = recover() }()
-		_, _ = k.once(context.Background(), tenant, "a", [32]byte{}, func() (answer, error) { panic("boom") })
+		_, _ = k.once(context.Background(), name, [32]byte{}, func() (answer, error) { panic("boom") })
 	}()
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
-	a, err := k.once(ctx, tenant, "a", [32]byte{}, func() (answer, error) { return answer{Accepted: 3}, nil })
+	a, err := k.once(ctx, name, [32]byte{}, func() (answer, error) { return answer{Accepted: 3}, nil })
 	if err != nil || a.Accepted != 3 {
 		t.Fatalf("the key is stuck: %+v %v", a, err)
 	}
-	if _, err := k.once(ctx, tenant, "a", [32]byte{1}, func() (answer, error) { return answer{}, errors.New("ran") }); err == nil {
+	if _, err := k.once(ctx, name, [32]byte{1}, func() (answer, error) { return answer{}, errors.New("ran") }); err == nil {
 		t.Error("another body under a key that was answered must be refused")
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"mime"
 	"net"
 	"net/http"
+	"net/url"
 	"sync"
 	"time"
 
@@ -24,14 +25,15 @@ type Config struct {
 	Addr        string
 	Connections int
 	ReadTimeout time.Duration // of a whole request
-	Keys        int
-	KeyTTL      time.Duration
-	TLS         *tls.Config // nil: plain HTTP
+	Keys        int           // Idempotency-Keys that are remembered
+	KeyBytes    int           // memory for their answers
+	KeyTTL      time.Duration // how long
+	TLS         *tls.Config   // nil: plain HTTP
 }
 
 // DefaultConfig listens on loopback, on a free port.
 func DefaultConfig() Config {
-	return Config{Addr: "127.0.0.1:0", Connections: 4096, ReadTimeout: 30 * time.Second, Keys: 100_000, KeyTTL: 10 * time.Minute}
+	return Config{Addr: "127.0.0.1:0", Connections: 4096, ReadTimeout: 30 * time.Second, Keys: 100_000, KeyBytes: 64 << 20, KeyTTL: 10 * time.Minute}
 }
 
 // Server is the door.
@@ -47,7 +49,7 @@ type Server struct {
 
 // New makes the door; nothing is opened.
 func New(cfg Config, svc *ingest.Service, logger *slog.Logger) *Server {
-	s := &Server{cfg: cfg, svc: svc, keys: newKeys(cfg.Keys, cfg.KeyTTL), logger: logger}
+	s := &Server{cfg: cfg, svc: svc, keys: newKeys(cfg.Keys, cfg.KeyBytes, cfg.KeyTTL), logger: logger}
 	s.bodies.New = func() any { return new(bytes.Buffer) }
 	s.http = &http.Server{
 		Handler: s.routes(), ReadHeaderTimeout: 5 * time.Second, ReadTimeout: cfg.ReadTimeout, IdleTimeout: 2 * time.Minute,
@@ -105,44 +107,7 @@ func (s *Server) routes() http.Handler {
 
 // accept answers one request.
 func (s *Server) accept(w http.ResponseWriter, r *http.Request, kind ingest.Kind) {
-	who, err := s.svc.Authenticate(r.Header.Get("X-API-Key"))
-	if err != nil {
-		fault.Problem(w, err)
-		return
-	}
-	f, err := formatOf(r)
-	if err != nil {
-		fault.Problem(w, err)
-		return
-	}
-	reserve := s.svc.Limits().Body
-	if n := r.ContentLength; n > reserve {
-		fault.Problem(w, tooLarge(reserve))
-		return
-	} else if n >= 0 {
-		reserve = n
-	}
-	held := &room{svc: s.svc}
-	defer held.release()
-	if err := held.take(reserve); err != nil {
-		fault.Problem(w, err)
-		return
-	}
-	body, done, err := s.body(r, reserve, held)
-	if err != nil {
-		fault.Problem(w, err)
-		return
-	}
-	defer done()
-	partial := r.URL.Query().Get("partial") == "true"
-	ctx := r.Context()
-	work := func() (answer, error) { return s.publish(ctx, who.Tenant, kind, f, body, partial) }
-	var a answer
-	if key := r.Header.Get("Idempotency-Key"); key != "" {
-		a, err = s.keys.once(ctx, who.Tenant, key, fingerprint(kind, partial, body), work)
-	} else {
-		a, err = work()
-	}
+	a, err := s.take(w.Header(), r, kind)
 	if err != nil {
 		fault.Problem(w, err)
 		return
@@ -152,28 +117,116 @@ func (s *Server) accept(w http.ResponseWriter, r *http.Request, kind ingest.Kind
 	_ = json.NewEncoder(w).Encode(a) // fails only when the client is gone
 }
 
+// take does the work of one request and sets headers of its answer. What can be
+// refused by the head alone is refused before the body is read.
+func (s *Server) take(h http.Header, r *http.Request, kind ingest.Kind) (answer, error) {
+	who, err := s.svc.Authenticate(r.Header.Get("X-API-Key"))
+	if err != nil {
+		return answer{}, err
+	}
+	q := request{kind: kind, meter: s.svc.Meter(who), tenant: who.Tenant}
+	defer q.meter.WriteHeader(h)
+	if q.format, err = formatOf(r, h); err != nil {
+		return answer{}, err
+	}
+	ctx := r.Context()
+	c, err := codingOf(r, h)
+	if err != nil {
+		return answer{}, err
+	}
+	if q.partial, err = partialOf(r); err != nil {
+		return answer{}, err
+	}
+	reserve := s.svc.Limits().Body
+	if n := r.ContentLength; n > reserve {
+		return answer{}, tooLarge(reserve)
+	} else if n >= 0 {
+		reserve = n
+	}
+	if err := q.meter.Admit(r.ContentLength); err != nil {
+		return answer{}, err
+	}
+	held := &room{svc: s.svc, tenant: who.Tenant}
+	defer held.release()
+	if err := held.take(reserve); err != nil {
+		return answer{}, err
+	}
+	b, err := s.body(r, c, reserve, held)
+	if err != nil {
+		return answer{}, err
+	}
+	defer b.done()
+	if r.ContentLength < 0 {
+		if err := q.meter.Bytes(b.sent); err != nil {
+			return answer{}, err
+		}
+	}
+	q.body = b.bytes
+	work := func() (answer, error) { return s.publish(ctx, &q) }
+	if key := r.Header.Get("Idempotency-Key"); key != "" {
+		return s.keys.once(ctx, keyName{who.KeyID, key}, q.fingerprint(), work)
+	}
+	return work()
+}
+
+// request is one that was let in.
+type request struct {
+	kind    ingest.Kind
+	format  format
+	partial bool
+	tenant  plant.ID
+	meter   *ingest.Meter
+	body    []byte
+}
+
 // answer is what a producer gets for an accepted request.
 type answer struct {
 	Accepted int          `json:"accepted"`
 	Receipt  plant.ID     `json:"receipt"`
-	Rejected int          `json:"rejected,omitempty"`
-	Errors   []fault.Item `json:"errors,omitempty"`
+	Rejected int          `json:"rejected,omitempty"`     // items
+	Errors   []fault.Item `json:"errors,omitempty"`       // what is wrong with them, up to Limits.Errors
+	Total    int          `json:"errors_total,omitempty"` // of Errors, listed or not
 }
 
-func (s *Server) publish(ctx context.Context, tenant plant.ID, kind ingest.Kind, f format, body []byte, partial bool) (answer, error) {
-	b := s.svc.Begin(tenant, kind)
+func (s *Server) publish(ctx context.Context, q *request) (answer, error) {
+	b := s.svc.Begin(q.tenant, q.kind)
 	defer s.svc.End(b)
-	if err := f.read(b, kind, body); err != nil {
+	unread := q.format.read(b, q.kind, q.body)
+	if err := q.meter.Items(b.Items()); err != nil {
 		return answer{}, err
 	}
-	if err := s.svc.Publish(ctx, kind, b, partial); err != nil {
+	if unread != nil {
+		return answer{}, unread
+	}
+	if err := s.svc.Publish(ctx, q.kind, b, q.partial); err != nil {
 		return answer{}, err
 	}
-	a := answer{Accepted: b.Len(), Receipt: plant.NewID(), Rejected: b.Bad()}
+	a := answer{Accepted: b.Len(), Receipt: plant.NewID(), Rejected: b.Bad(), Total: b.Faults()}
 	if b.Bad() > 0 {
 		a.Errors = append(a.Errors, b.Errors()...)
 	}
 	return a, nil
+}
+
+// partialOf reads ?partial. A value that is neither would have one meaning to
+// the producer and another to us.
+func partialOf(r *http.Request) (bool, error) {
+	if r.URL.RawQuery == "" {
+		return false, nil
+	}
+	q, err := url.ParseQuery(r.URL.RawQuery)
+	if err != nil {
+		return false, fault.New(fault.BadRequest, "the query string can't be read")
+	}
+	switch v := q["partial"]; {
+	case len(v) == 0, len(v) == 1 && v[0] == "false":
+		return false, nil
+	case len(v) == 1 && v[0] == "true":
+		return true, nil
+	}
+	e := fault.New(fault.BadRequest, "partial must stand once, as true or false")
+	e.Items = []fault.Item{{Location: "partial", Rule: "enum", Message: "must be true or false"}}
+	return false, e
 }
 
 // format is a media type the door reads.
@@ -185,7 +238,7 @@ const (
 	formatAvro
 )
 
-func formatOf(r *http.Request) (format, error) {
+func formatOf(r *http.Request, h http.Header) (format, error) {
 	media, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	switch {
 	case err == nil && (media == "application/json" || media == "text/json"):
@@ -195,6 +248,7 @@ func formatOf(r *http.Request) (format, error) {
 	case err == nil && (media == "application/avro" || media == "avro/binary"):
 		return formatAvro, nil
 	}
+	h.Set("Accept", "application/json, application/x-ndjson, application/avro")
 	return 0, fault.New(fault.UnsupportedMedia, "Content-Type must be application/json, application/x-ndjson or application/avro")
 }
 

@@ -25,7 +25,8 @@ type Tenant struct {
 	Key  string   `json:"key"` // lower case letters, digits and dashes; unique in the installation
 	Name string   `json:"name"`
 	// Suspended refuses every key and log-in of the tenant.
-	Suspended bool `json:"suspended,omitempty"`
+	Suspended bool  `json:"suspended,omitempty"`
+	Quota     Quota `json:"quota,omitzero"` // of all its keys together
 }
 
 // Line is a production line.
@@ -155,4 +156,5 @@ type APIKey struct {
 	Scopes    []string `json:"scopes"`
 	ExpiresAt int64    `json:"expires_at,omitempty"` // Unix milliseconds, 0: never
 	Revoked   bool     `json:"revoked,omitempty"`
+	Quota     Quota    `json:"quota,omitzero"`
 }

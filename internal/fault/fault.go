@@ -43,6 +43,9 @@ type Error struct {
 	Items  []Item
 	// Total counts all items when Items was cut short; 0 means len(Items).
 	Total int
+	// Rejected is how many of a request's items are concerned, where it has
+	// items; one may break several rules.
+	Rejected int
 	// RetryAfter is sent as a header when positive.
 	RetryAfter time.Duration
 	// Cause stays inside.

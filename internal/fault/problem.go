@@ -11,12 +11,13 @@ import (
 // Document is the wire form of RFC 9457 with the members that every FoodFlow
 // error has.
 type Document struct {
-	Type   string `json:"type"`
-	Title  string `json:"title"`
-	Status int    `json:"status"`
-	Detail string `json:"detail,omitempty"`
-	Errors []Item `json:"errors,omitempty"`
-	Total  int    `json:"errors_total,omitempty"`
+	Type     string `json:"type"`
+	Title    string `json:"title"`
+	Status   int    `json:"status"`
+	Detail   string `json:"detail,omitempty"`
+	Errors   []Item `json:"errors,omitempty"`
+	Total    int    `json:"errors_total,omitempty"`
+	Rejected int    `json:"rejected,omitempty"`
 }
 
 // shape is what a kind looks like outside.
@@ -72,7 +73,7 @@ func Describe(err error) (Document, *Error) {
 		e = &Error{Kind: Internal}
 	}
 	s := shapeOf(e.Kind)
-	p := Document{Type: "urn:foodflow:problem:" + s.slug, Title: s.title, Status: s.status, Detail: e.Detail, Errors: e.Items, Total: e.Total}
+	p := Document{Type: "urn:foodflow:problem:" + s.slug, Title: s.title, Status: s.status, Detail: e.Detail, Errors: e.Items, Total: e.Total, Rejected: e.Rejected}
 	if e.Kind == Internal {
 		p.Detail, p.Errors = "", nil
 	}

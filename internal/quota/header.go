@@ -35,14 +35,14 @@ func (r *Result) WriteHeader(h http.Header) {
 }
 
 // Err is the refusal of a request that was not let through, nil of one that was.
-// what names the cost, e.g. "readings".
-func (r *Result) Err(what string) error {
+func (r *Result) Err() error {
 	if r.OK {
 		return nil
 	}
-	e := fault.New(fault.RateLimited, "too many %s: the limit is %s a second", what, strconv.FormatFloat(r.Nearest.Policy.PerSecond, 'f', -1, 64))
-	if r.Nearest.Policy.Name != "" {
-		e.Detail += " (" + r.Nearest.Policy.Name + ")"
+	rate := strconv.FormatFloat(r.Nearest.Policy.PerSecond, 'f', -1, 64)
+	e := fault.New(fault.RateLimited, "too many requests: %s a second are allowed", rate)
+	if n := r.Nearest.Policy.Name; n != "" {
+		e.Detail = "the quota " + n + " is used up: " + rate + " a second are allowed"
 	}
 	e.RetryAfter = r.RetryAfter
 	return e

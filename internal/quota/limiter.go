@@ -57,7 +57,7 @@ func (l *Limiter[K]) Take(now time.Time, charges ...Charge[K]) Result {
 	if !r.OK {
 		return r
 	}
-	nearest := 2.0
+	first := true
 	for i := range charges {
 		c := &charges[i]
 		if !c.Policy.Limited() {
@@ -65,8 +65,8 @@ func (l *Limiter[K]) Take(now time.Time, charges ...Charge[K]) Result {
 		}
 		b := l.bucket(c, now)
 		b.level -= c.Cost
-		if share := b.level / c.Policy.Burst; share < nearest {
-			nearest, r.Nearest = share, state(b, c)
+		if now := state(b, c); first || now.share() < r.Nearest.share() {
+			first, r.Nearest = false, now
 		}
 	}
 	return r

@@ -2,6 +2,7 @@ package quota
 
 import (
 	"math"
+	"slices"
 	"time"
 )
 
@@ -43,6 +44,30 @@ type Result struct {
 	// Policies are all that hold the request.
 	Policies []Policy
 }
+
+// Join adds what another charge of the same request came to.
+func (r *Result) Join(o Result) {
+	if len(o.Policies) == 0 {
+		return
+	}
+	if len(r.Policies) == 0 {
+		*r = o
+		return
+	}
+	for _, p := range o.Policies {
+		if !slices.ContainsFunc(r.Policies, func(q Policy) bool { return q.Name == p.Name }) {
+			r.Policies = append(r.Policies, p)
+		}
+	}
+	switch {
+	case !r.OK:
+	case !o.OK, o.Nearest.share() < r.Nearest.share(), o.Nearest.Policy.Name == r.Nearest.Policy.Name:
+		r.OK, r.Nearest, r.RetryAfter = o.OK, o.Nearest, o.RetryAfter
+	}
+}
+
+// share is the part of the bucket that is left.
+func (s State) share() float64 { return s.Remaining / s.Policy.Burst }
 
 func seconds(s float64) time.Duration {
 	if s >= math.MaxInt64/float64(time.Second) {
