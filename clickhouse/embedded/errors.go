@@ -14,6 +14,8 @@ const (
 	codeBadRequest     = 36
 	codeCompression    = 89
 	codeTooLarge       = 229
+	codeSameID         = 216
+	codeCancelled      = 394
 )
 
 // statusOf gives the HTTP status that ClickHouse's own HTTP handler answers an

@@ -21,6 +21,7 @@ import (
 type handler struct {
 	pool     *pool
 	killer   *killer
+	running  running
 	user     string
 	password string
 	timezone string
@@ -94,7 +95,7 @@ func (h *handler) run(w http.ResponseWriter, r *http.Request, req *request) {
 		h.fail(w, err)
 		return
 	}
-	undo, err := apply(c, req.database, req.settings)
+	undo, err := h.prepare(c, req)
 	if err != nil {
 		done(false)
 		h.fail(w, err)
@@ -102,8 +103,8 @@ func (h *handler) run(w http.ResponseWriter, r *http.Request, req *request) {
 	}
 	a := &answer{w: w, h: h, req: req, accept: r.Header.Get("Accept-Encoding"), began: time.Now()}
 	defer func() {
-		// A cancel that was asked for can still be on its way when the statement
-		// ends, and would hit the next one on the connection.
+		h.running.leave(req.queryID)
+		// Nobody waits for a connection whose client is gone, so it isn't cleaned.
 		clean := !changesSession(req.stmt) && !strings.Contains(undo, tagSetting) && r.Context().Err() == nil
 		if undo != "" && clean {
 			_, _, err := c.exec(undo, "Null", nil)
@@ -112,14 +113,33 @@ func (h *handler) run(w http.ResponseWriter, r *http.Request, req *request) {
 		done(clean)
 	}()
 	unwatch := func() {}
-	if req.session == "" && (req.stmt.kind == kindRows || req.stmt.kind == kindShow) {
-		// A session keeps its connection, so its statements aren't cancelled. Only what reads is cancelled: an insert whose client is gone must not
-		// be cut between two of its blocks.
+	if req.stmt.kind == kindRows || req.stmt.kind == kindShow {
+		// Only what reads ends with its client, as with ClickHouse: what changes
+		// data must not be cut between two of its blocks.
 		unwatch = h.killer.watch(r.Context(), c)
 	}
+	kills := h.killer.over.Load()
 	st, err := h.execute(c, req, a)
 	unwatch()
+	if err == nil && h.killer.begun.Load() != kills && h.killer.cancelled(c) {
+		err = &Exception{Code: codeCancelled, Text: fmt.Sprintf("Code: %d. DB::Exception: Query was cancelled. (QUERY_WAS_CANCELLED)", codeCancelled)}
+	}
+	if err != nil || r.Context().Err() != nil {
+		h.killer.settle(c)
+	}
 	a.finish(st, err)
+}
+
+// prepare makes connection and request ready for each other and gives the
+// statement that takes the request's settings back.
+func (h *handler) prepare(c *conn, req *request) (undo string, err error) {
+	if req.stmt.text, err = h.running.translate(c, req.stmt.text); err != nil {
+		return "", err
+	}
+	if undo, err = apply(c, req.database, req.settings); err != nil {
+		return "", err
+	}
+	return undo, h.running.enter(req.queryID, c.tag)
 }
 
 // changesSession says whether a statement leaves something behind on its
@@ -164,7 +184,12 @@ func (h *handler) execute(c *conn, req *request, a *answer) (Stats, error) {
 	switch req.stmt.kind {
 	case kindInsert:
 		return c.insert(req.stmt.text, req.stmt.format, req.params, io.MultiReader(strings.NewReader(req.stmt.data), req.body))
-	case kindAction, kindShow:
+	case kindAction:
+		if req.stmt.isKill() {
+			return h.killer.kills(func() (Stats, error) { return h.whole(c, req, a) })
+		}
+		return h.whole(c, req, a)
+	case kindShow:
 		return h.whole(c, req, a)
 	case kindRows:
 	}

@@ -4,7 +4,9 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -14,56 +16,131 @@ import (
 // that a statement runs on.
 const tagSetting = "stream_like_engine_insert_queue"
 
-// killer cancels statements of other connections from one of its own.
+// A statement that hasn't begun can't be cancelled and one in its first moments
+// may miss it, so the engine is asked again until the statement has ended.
+const (
+	killFirst = 10 * time.Millisecond
+	killPause = 160 * time.Millisecond // doubled up to this
+)
+
+// killer cancels statements of other connections from one of its own. All that
+// wait for their end are cancelled by one statement a round, so that many
+// clients that leave at once don't queue up.
 type killer struct {
 	logger *slog.Logger
+	count  atomic.Uint64
 
-	mu    sync.Mutex // guards c and count
+	begun, over atomic.Uint64 // KILL statements of clients
+
+	round sync.Mutex // held while a KILL runs; guards c
 	c     *conn
-	count uint64
+
+	mu     sync.Mutex // guards wanted and going; taken inside round
+	wanted map[string]struct{}
+	going  bool
 }
 
 // label gives a connection its name.
 func (k *killer) label(c *conn) error {
-	k.mu.Lock()
-	k.count++
-	c.tag = fmt.Sprintf("foodflow-%d", k.count)
-	k.mu.Unlock()
+	c.tag = fmt.Sprintf("foodflow-%d", k.count.Add(1))
 	if _, _, err := c.exec("SET "+tagSetting+" = "+quoteText(c.tag), "Null", nil); err != nil {
 		return fmt.Errorf("labelling connection: %w", err)
 	}
 	return nil
 }
 
-// watch cancels the statement on c when ctx ends. The function it returns ends
-// the watch and must be called before c is used for anything else: after it no
-// cancel is under way.
-func (k *killer) watch(ctx context.Context, c *conn) func() {
-	over, gone := make(chan struct{}), make(chan struct{})
-	stop := context.AfterFunc(ctx, func() {
-		defer close(gone)
-		// The statement may not have begun yet, so once isn't enough.
-		for {
-			k.kill(c.tag)
-			select {
-			case <-over:
-				return
-			case <-time.After(100 * time.Millisecond):
-			}
-		}
-	})
-	return func() {
-		close(over)
-		if !stop() {
-			<-gone
-		}
+// settle makes the engine forget the statement that ended on c in an error or
+// was cancelled: until the next one it would be listed as running, and a KILL
+// that waits for its end would wait on.
+func (k *killer) settle(c *conn) {
+	if _, _, err := c.exec("SET "+tagSetting+" = "+quoteText(c.tag), "Null", nil); err != nil {
+		k.logger.Debug("settling a connection", "error", err) // the next statement on it does the same
 	}
 }
 
-func (k *killer) kill(tag string) {
+// watch cancels the statement on c when ctx ends. The function it returns ends
+// the watch and must be called before c is used for anything else: after it no
+// cancel is under way, and none comes.
+func (k *killer) watch(ctx context.Context, c *conn) func() {
+	asked := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() {
+		defer close(asked)
+		k.want(c.tag)
+	})
+	return func() {
+		if stop() {
+			return
+		}
+		<-asked
+		k.mu.Lock()
+		delete(k.wanted, c.tag)
+		k.mu.Unlock()
+		// A round that began before may still name the tag.
+		k.round.Lock()
+		k.round.Unlock() //nolint:staticcheck // waiting is the purpose
+	}
+}
+
+// want adds a tag to those whose statement is to end.
+func (k *killer) want(tag string) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if _, _, err := k.c.exec("KILL QUERY WHERE Settings['"+tagSetting+"'] = "+quoteText(tag)+" ASYNC", "Null", nil); err != nil {
-		k.logger.Warn("cancelling a statement whose client is gone", "error", err)
+	if k.wanted == nil {
+		k.wanted = map[string]struct{}{}
 	}
+	k.wanted[tag] = struct{}{}
+	if !k.going {
+		k.going = true
+		go k.rounds()
+	}
+}
+
+// rounds ends when no tag is wanted any more, which is when the last of their
+// requests ends.
+func (k *killer) rounds() {
+	for pause := killFirst; ; pause = min(2*pause, killPause) {
+		if !k.kill() {
+			return
+		}
+		time.Sleep(pause)
+	}
+}
+
+// kill asks the engine once for all wanted tags and says whether there were any.
+func (k *killer) kill() bool {
+	k.round.Lock()
+	defer k.round.Unlock()
+	k.mu.Lock()
+	tags := make([]string, 0, len(k.wanted))
+	for tag := range k.wanted {
+		tags = append(tags, quoteText(tag))
+	}
+	k.going = len(tags) > 0
+	k.mu.Unlock()
+	if len(tags) == 0 {
+		return false
+	}
+	// ASYNC marks the statements before it returns and doesn't wait for their end.
+	if _, _, err := k.c.exec("KILL QUERY WHERE Settings['"+tagSetting+"'] IN ("+strings.Join(tags, ", ")+") ASYNC", "Null", nil); err != nil {
+		k.logger.Warn("cancelling statements whose clients are gone", "statements", len(tags), "error", err)
+	}
+	return true
+}
+
+// cancelled says whether the statement that ran last on c was cancelled. The
+// engine ends a cancelled stream without an error, as if it were whole, and
+// lists the statement as running until its connection gets another one.
+func (k *killer) cancelled(c *conn) bool {
+	k.round.Lock()
+	defer k.round.Unlock()
+	n, _, err := k.c.exec("SELECT count() FROM system.processes WHERE is_cancelled AND Settings['"+tagSetting+"'] = "+quoteText(c.tag), "TSVRaw", nil)
+	return err != nil || string(trimLine(n)) != "0" // in doubt an answer isn't whole
+}
+
+// kills counts the KILL statements of clients around run, so that only those
+// that may have hit a statement make it ask whether one did.
+func (k *killer) kills(run func() (Stats, error)) (Stats, error) {
+	k.begun.Add(1)
+	defer k.over.Add(1)
+	return run()
 }

@@ -28,11 +28,14 @@ type Config struct {
 	// MaxMemory bounds the engine's memory in bytes; 0 leaves the engine's own
 	// bound, nine tenths of the machine.
 	MaxMemory int64
+	// Drain is how long running statements may go on once the engine is asked to
+	// stop; then those that read are cancelled.
+	Drain time.Duration
 }
 
 // DefaultConfig is for a small machine shared with the rest of the pipeline.
 func DefaultConfig() Config {
-	return Config{Addr: "127.0.0.1:0", Connections: 16, MaxMemory: 6 << 30}
+	return Config{Addr: "127.0.0.1:0", Connections: 16, MaxMemory: 6 << 30, Drain: 15 * time.Second}
 }
 
 // queueWait is how long a request waits for one of the connections.
@@ -81,8 +84,11 @@ func Serve(ctx context.Context, cfg Config, logger *slog.Logger, ready func(addr
 	if err != nil {
 		return fmt.Errorf("listening for ClickHouse's HTTP interface: %w", err)
 	}
+	work, end := context.WithCancel(context.WithoutCancel(ctx))
+	defer end()
 	srv := &http.Server{
 		Handler:           &handler{pool: p, killer: k, user: "default", password: cfg.Password, timezone: string(trimLine(zone)), logger: logger},
+		BaseContext:       func(net.Listener) context.Context { return work },
 		ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 5 * time.Minute, MaxHeaderBytes: 1 << 20,
 		ErrorLog: slog.NewLogLogger(logger.Handler(), slog.LevelDebug),
 	}
@@ -94,9 +100,19 @@ func Serve(ctx context.Context, cfg Config, logger *slog.Logger, ready func(addr
 		return fmt.Errorf("serving ClickHouse's HTTP interface: %w", err)
 	case <-ctx.Done():
 	}
-	stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), 20*time.Second)
+	return drain(srv, cfg.Drain, end)
+}
+
+// cancelWait is how long cancelled statements get to end.
+const cancelWait = 5 * time.Second
+
+// drain lets the running statements finish for a while, then cancels them.
+func drain(srv *http.Server, limit time.Duration, end context.CancelFunc) error {
+	timer := time.AfterFunc(limit, end)
+	defer timer.Stop()
+	ctx, cancel := context.WithTimeout(context.Background(), limit+cancelWait)
 	defer cancel()
-	if err := srv.Shutdown(stop); err != nil {
+	if err := srv.Shutdown(ctx); err != nil {
 		return fmt.Errorf("draining ClickHouse's HTTP interface: %w", err)
 	}
 	return nil

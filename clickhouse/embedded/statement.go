@@ -49,6 +49,13 @@ func (st statement) readOnly() error {
 	return &Exception{Code: 164, Text: "Code: 164. DB::Exception: Cannot execute query in readonly mode. For queries over HTTP, method GET implies readonly. You should use method POST for modifying queries. (READONLY)"}
 }
 
+// isKill says whether the statement ends others.
+func (st statement) isKill() bool {
+	sc := scanner{s: st.text}
+	head, _ := sc.word()
+	return strings.EqualFold(head, "KILL")
+}
+
 // hasInsert finds the INSERT of WITH … INSERT INTO … SELECT, which begins as a
 // SELECT does.
 func hasInsert(sc *scanner) bool {

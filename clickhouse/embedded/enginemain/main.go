@@ -25,6 +25,7 @@ func main() {
 	flag.StringVar(&cfg.Addr, "addr", cfg.Addr, "host:port to listen on")
 	flag.StringVar(&cfg.Password, "password", "", "password of the user default")
 	flag.IntVar(&cfg.Connections, "connections", cfg.Connections, "statements that run at once")
+	flag.DurationVar(&cfg.Drain, "drain", cfg.Drain, "how long running statements may go on at the end")
 	temporary := flag.Bool("temporary", false, "remove the data directory at the end")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
