@@ -20,7 +20,7 @@ RUN      ?= .
 FUZZTIME ?= 20s
 # The reliability tests of guarantees, and how often make chaos repeats them;
 # each repetition draws its moments of failure anew.
-CHAOS     ?= Kill|Crash|Fault|Fenced|Zombie|Rebalance|Network|ApacheKafka|RollingRestart|Retries|Poison|CleanStop|LostReplies|SimulatedPlant|Brokers|Hostile|Bombs
+CHAOS     ?= Kill|Crash|Fault|Fenced|Zombie|Rebalance|Network|ApacheKafka|RollingRestart|Retries|Poison|CleanStop|LostReplies|SimulatedPlant|Brokers|Hostile|Bombs|Noisy|Overload|AfterTheAck
 CHAOS_PKG ?= ./cmd/foodflow ./processors/... ./internal/stream ./internal/broker/... ./internal/simulate ./clickhouse/sink ./ingest/...
 CHAOS_N   ?= 20
 BENCH    ?=
@@ -76,7 +76,7 @@ bench: build ## print every figure beside its bare loop: BENCH="ingest-http-100 
 
 .PHONY: chaos
 chaos: setup build ## the reliability tests with large N: CHAOS_N=20
-	REQUIRE_SERVICES=1 go test -timeout 12h -v -count=$(CHAOS_N) -run '$(CHAOS)' $(CHAOS_PKG)
+	REQUIRE_SERVICES=1 FOODFLOW_HOSTILE=40 go test -timeout 12h -v -count=$(CHAOS_N) -run '$(CHAOS)' $(CHAOS_PKG)
 
 .PHONY: e2e
 e2e: setup build ## the whole program from the wire to the API

@@ -1,7 +1,6 @@
 package httpin
 
 import (
-	"bytes"
 	"compress/gzip"
 	"errors"
 	"fmt"
@@ -79,20 +78,42 @@ func (s *Server) body(r *http.Request, c coding, reserved int64, room *room) (bo
 		defer z.Close()
 		src, limit = z, limits.Decoded
 	}
-	buf, _ := s.bodies.Get().(*bytes.Buffer)
-	buf.Reset()
-	if n := r.ContentLength; n > 0 {
-		buf.Grow(int(n) + bytes.MinRead)
-	}
+	kept, _ := s.bodies.Get().(*[]byte)
 	decoded := &bounded{r: src, left: limit, limit: limit, room: room, reserved: reserved}
-	if _, err := buf.ReadFrom(decoded); err != nil {
+	b, err := readAll((*kept)[:0], decoded, r.ContentLength, limit)
+	if err != nil {
 		return body{}, unreadable(err)
 	}
-	return body{buf.Bytes(), raw.limit - raw.left, func() {
-		if buf.Cap() <= maxKeptBody {
-			s.bodies.Put(buf)
+	return body{b, raw.limit - raw.left, func() {
+		if cap(b) <= maxKeptBody {
+			*kept = b
+			s.bodies.Put(kept)
 		}
 	}}, nil
+}
+
+// readAll reads r behind b. The memory doubles as it fills, from what is
+// expected (negative: nobody knows), and never passes limit, to which
+// bytes.Buffer would not keep.
+func readAll(b []byte, r io.Reader, expected, limit int64) ([]byte, error) {
+	grow := func(n int64) {
+		if n = min(n, limit) + 1; n > int64(cap(b)) { // one more, to see the end
+			b = append(make([]byte, 0, n), b...)
+		}
+	}
+	grow(max(expected, 512))
+	for {
+		n, err := r.Read(b[len(b):cap(b)])
+		b = b[:len(b)+n]
+		switch {
+		case errors.Is(err, io.EOF):
+			return b, nil
+		case err != nil:
+			return nil, err
+		case len(b) == cap(b):
+			grow(2 * int64(cap(b)))
+		}
+	}
 }
 
 // roomStep is how many bytes in flight a body takes at a time.

@@ -52,6 +52,21 @@ func newDoor(t testing.TB) *door {
 	if err != nil {
 		t.Fatal(err)
 	}
+	store, key, err := onePlant()
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := &door{key: key, sink: &sink{}, now: time.Now().UnixMilli()}
+	svc, err := ingest.NewService(store, codec, d.sink, ingest.DefaultLimits(), prometheus.NewRegistry())
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.Handler = New(DefaultConfig(), svc, slog.New(slog.DiscardHandler)).routes()
+	return d
+}
+
+// onePlant is the directory of such a door, and its key.
+func onePlant() (*directory.Store, string, error) {
 	store, key := directory.NewStore(), directory.NewKey()
 	tenant, line := plant.NewID(), plant.NewID()
 	for _, thing := range []any{
@@ -62,19 +77,13 @@ func newDoor(t testing.TB) *door {
 	} {
 		e, err := directory.EntryOf(1, thing)
 		if err != nil {
-			t.Fatal(err)
+			return nil, "", err
 		}
 		if err := store.Apply(&e); err != nil {
-			t.Fatal(err)
+			return nil, "", err
 		}
 	}
-	d := &door{key: key.Reveal(), sink: &sink{}, now: time.Now().UnixMilli()}
-	svc, err := ingest.NewService(store, codec, d.sink, ingest.DefaultLimits(), prometheus.NewRegistry())
-	if err != nil {
-		t.Fatal(err)
-	}
-	d.Handler = New(DefaultConfig(), svc, slog.New(slog.DiscardHandler)).routes()
-	return d
+	return store, key.Reveal(), nil
 }
 
 // send posts a body and checks what every answer must keep: never a 5xx, and a
@@ -171,13 +180,7 @@ func TestFormats(t *testing.T) {
 // within bounded memory, and nothing of them is published.
 func TestBombs(t *testing.T) {
 	d := newDoor(t)
-	zeros := make([]byte, 256<<20)
-	enc, err := zstd.NewWriter(nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	gz, zs := gzipped(t, zeros), enc.EncodeAll(zeros, nil)
-	zeros = nil
+	gz, zs := bomb(t), zstdBomb(t)
 	avro := avroFile(t, d, 3)
 	for name, tc := range map[string]struct {
 		media, encoding string

@@ -1,7 +1,6 @@
 package httpin
 
 import (
-	"bytes"
 	"context"
 	"crypto/tls"
 	"encoding/json"
@@ -41,7 +40,7 @@ type Server struct {
 	cfg    Config
 	svc    *ingest.Service
 	keys   *keys
-	bodies sync.Pool // of *bytes.Buffer
+	bodies sync.Pool // of *[]byte
 	http   *http.Server
 	l      net.Listener
 	logger *slog.Logger
@@ -50,7 +49,7 @@ type Server struct {
 // New makes the door; nothing is opened.
 func New(cfg Config, svc *ingest.Service, logger *slog.Logger) *Server {
 	s := &Server{cfg: cfg, svc: svc, keys: newKeys(cfg.Keys, cfg.KeyBytes, cfg.KeyTTL), logger: logger}
-	s.bodies.New = func() any { return new(bytes.Buffer) }
+	s.bodies.New = func() any { return new([]byte) }
 	s.http = &http.Server{
 		Handler: s.routes(), ReadHeaderTimeout: 5 * time.Second, ReadTimeout: cfg.ReadTimeout, IdleTimeout: 2 * time.Minute,
 		MaxHeaderBytes: 16 << 10, ErrorLog: slog.NewLogLogger(logger.Handler(), slog.LevelDebug),

@@ -1,0 +1,5 @@
+//go:build !race
+
+package httpin
+
+const raceEnabled = false
