@@ -113,7 +113,9 @@ func (d *door) send(t testing.TB, path, media, encoding string, body []byte) int
 	return rec.Code
 }
 
-func avroFile(t testing.TB, d *door, n int) []byte {
+func avroFile(t testing.TB, d *door, n int) []byte { return avroFileOf(t, "temp", d.now, n) }
+
+func avroFileOf(t testing.TB, sensor string, now int64, n int) []byte {
 	t.Helper()
 	all, err := schemas.Versions("ingest_reading")
 	if err != nil {
@@ -125,7 +127,7 @@ func avroFile(t testing.TB, d *door, n int) []byte {
 		t.Fatal(err)
 	}
 	for i := range n {
-		if err := enc.Encode(map[string]any{"sensor": "temp", "ts": d.now, "value": float64(i), "quality": nil, "seq": nil}); err != nil {
+		if err := enc.Encode(map[string]any{"sensor": sensor, "ts": now, "value": float64(i), "quality": nil, "seq": nil}); err != nil {
 			t.Fatal(err)
 		}
 	}
