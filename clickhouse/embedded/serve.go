@@ -100,17 +100,18 @@ func Serve(ctx context.Context, cfg Config, logger *slog.Logger, ready func(addr
 		return fmt.Errorf("serving ClickHouse's HTTP interface: %w", err)
 	case <-ctx.Done():
 	}
-	return drain(srv, cfg.Drain, end)
+	return drain(work, srv, cfg.Drain, end)
 }
 
 // cancelWait is how long cancelled statements get to end.
 const cancelWait = 5 * time.Second
 
-// drain lets the running statements finish for a while, then cancels them.
-func drain(srv *http.Server, limit time.Duration, end context.CancelFunc) error {
+// drain lets the running statements finish for a while, then cancels them by end,
+// which cancels work.
+func drain(work context.Context, srv *http.Server, limit time.Duration, end context.CancelFunc) error {
 	timer := time.AfterFunc(limit, end)
 	defer timer.Stop()
-	ctx, cancel := context.WithTimeout(context.Background(), limit+cancelWait)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(work), limit+cancelWait)
 	defer cancel()
 	if err := srv.Shutdown(ctx); err != nil {
 		return fmt.Errorf("draining ClickHouse's HTTP interface: %w", err)
