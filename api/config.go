@@ -6,6 +6,8 @@ import (
 	"net"
 	"net/url"
 	"time"
+
+	"github.com/foodflow/foodflow/internal/intake"
 )
 
 // Config bounds the API.
@@ -22,6 +24,10 @@ type Config struct {
 	// without credentials: a second, and at once.
 	Rate  float64
 	Burst int
+	// Bounds and Quotas hold what is recorded by hand, as they hold what ingest
+	// takes.
+	Bounds intake.Bounds
+	Quotas intake.Quotas
 	// MaxBody bounds a request's body in bytes.
 	MaxBody int64
 	// Timeouts of the listener.
@@ -39,7 +45,7 @@ type Config struct {
 // DefaultConfig listens on loopback.
 func DefaultConfig() Config {
 	return Config{
-		Addr: "127.0.0.1:8080", Rate: 100, Burst: 200, MaxBody: 1 << 20,
+		Addr: "127.0.0.1:8080", Rate: 100, Burst: 200, MaxBody: 1 << 20, Bounds: intake.DefaultBounds(), Quotas: intake.DefaultQuotas(),
 		ReadHeader: 5 * time.Second, Read: 15 * time.Second, Write: 60 * time.Second, Idle: 2 * time.Minute, Version: "dev",
 	}
 }
@@ -69,5 +75,5 @@ func (c Config) Validate() error {
 			errs = append(errs, fmt.Errorf("api.%s: must be positive", name))
 		}
 	}
-	return errors.Join(errs...)
+	return errors.Join(append(errs, c.Bounds.Validate(), c.Quotas.Validate())...)
 }

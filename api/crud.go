@@ -83,9 +83,14 @@ type patchIn struct {
 	RawBody []byte `contentType:"application/merge-patch+json"`
 }
 
-type createIn[F any] struct {
+// IdempotencyIn documents the header that idempotent acts on.
+type IdempotencyIn struct {
 	IdempotencyKey string `header:"Idempotency-Key" maxLength:"200" doc:"a repeated request with the same key gets the first answer"`
-	Body           F
+}
+
+type createIn[F any] struct {
+	IdempotencyIn
+	Body F
 }
 
 type oneOut[T any] struct {

@@ -7,7 +7,9 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"github.com/foodflow/foodflow/internal/directory"
 	"github.com/foodflow/foodflow/internal/fault"
+	"github.com/foodflow/foodflow/internal/intake"
 	"github.com/foodflow/foodflow/internal/masterdata"
 	"github.com/foodflow/foodflow/internal/plant"
 )
@@ -25,12 +27,14 @@ func (s *Server) lineRoutes() {
 }
 
 type statusIn struct {
-	ID   string `path:"id" maxLength:"200"`
-	Body struct {
-		State   string    `json:"state" doc:"PackML state" example:"EXECUTE"`
-		Reason  string    `json:"reason,omitempty" maxLength:"200" doc:"stop reason" example:"filler-jam"`
-		Product string    `json:"product,omitempty" maxLength:"100" doc:"the product being made from now on" example:"water-500"`
-		TS      time.Time `json:"ts,omitempty" doc:"when; none: now"`
+	IdempotencyIn
+	ID      string `path:"id" maxLength:"200" doc:"id or key"`
+	RawBody []byte
+	Body    struct {
+		State   string   `json:"state" doc:"PackML state" example:"EXECUTE"`
+		Reason  string   `json:"reason,omitempty" maxLength:"200" doc:"stop reason" example:"filler-jam"`
+		Product string   `json:"product,omitempty" maxLength:"100" doc:"the product being made from now on" example:"water-500"`
+		TS      *Instant `json:"ts,omitempty" doc:"when, RFC 3339 or Unix milliseconds; none: now"`
 	}
 }
 
@@ -42,9 +46,6 @@ type statusOut struct {
 		TS      time.Time `json:"ts"`
 	}
 }
-
-// futureLimit is how far a clock may be ahead.
-const futureLimit = 5 * time.Minute
 
 // statusRoute takes a line's new state the way every line event goes: to Kafka
 // first, so that the ledger sees it as if the line had sent it.
@@ -58,33 +59,43 @@ func (s *Server) statusRoute() {
 		if err != nil {
 			return nil, err
 		}
-		state, ok := plant.ParseState(in.Body.State)
-		if !ok {
-			return nil, fault.NewInvalid(fault.Item{Location: "state", Rule: "enum", Message: "must be a PackML state, such as EXECUTE, HELD or CIP"})
+		if err := s.meter(ctx, len(in.RawBody), 1); err != nil {
+			return nil, err
 		}
-		ts, err := s.when(in.Body.TS)
+		e, err := s.stateEvent(l, in)
 		if err != nil {
 			return nil, err
 		}
-		e := plant.LineEvent{Tenant: l.Tenant, Line: l.ID, TS: ts.UnixMilli(), Type: plant.EventState, State: state, Reason: in.Body.Reason, Product: in.Body.Product, Seq: plant.NoSeq}
-		e.ID = plant.EventID(&e)
 		if err := s.Recorder.LineEvents(ctx, []plant.LineEvent{e}); err != nil {
 			return nil, err
 		}
 		out := &statusOut{}
-		out.Body.EventID, out.Body.LineID, out.Body.State, out.Body.TS = e.ID.String(), l.ID.String(), state.String(), ts
+		out.Body.EventID, out.Body.LineID, out.Body.State, out.Body.TS = e.ID.String(), l.ID.String(), e.State.String(), time.UnixMilli(e.TS).UTC()
 		return out, nil
 	})
 }
 
-// when settles the time of what is recorded by hand.
-func (s *Server) when(ts time.Time) (time.Time, error) {
-	now := s.Now().UTC().Truncate(time.Millisecond)
-	if ts.IsZero() {
-		return now, nil
+// stateEvent makes the event and holds it to the rules of intake.
+func (s *Server) stateEvent(l *directory.Line, in *statusIn) (plant.LineEvent, error) {
+	now := s.Now().UnixMilli()
+	e := plant.LineEvent{Tenant: l.Tenant, Line: l.ID, TS: now, Type: plant.EventState, Reason: in.Body.Reason, Product: in.Body.Product, Seq: plant.NoSeq}
+	if in.Body.TS != nil {
+		e.TS = int64(*in.Body.TS)
 	}
-	if ts.After(now.Add(futureLimit)) || ts.Year() < 2000 {
-		return ts, fault.NewInvalid(fault.Item{Location: "ts", Rule: "range", Message: "must be after 1999 and not in the future"})
+	var bad []fault.Item
+	state, item := intake.State(in.Body.State)
+	for _, x := range []*fault.Item{item, intake.Text("reason", e.Reason, plant.MaxReason), intake.Text("product", e.Product, plant.MaxProduct)} {
+		if x != nil {
+			bad = append(bad, *x)
+		}
 	}
-	return ts.UTC().Truncate(time.Millisecond), nil
+	if rule, message := s.cfg.Bounds.Time(e.TS, now); rule != "" {
+		bad = append(bad, fault.Item{Location: "ts", Rule: rule, Message: message})
+	}
+	if bad != nil {
+		return e, fault.NewInvalid(bad...)
+	}
+	e.State = state
+	e.ID = plant.EventID(&e)
+	return e, nil
 }

@@ -3,7 +3,6 @@ package api
 import (
 	"context"
 	"fmt"
-	"math"
 	"net/http"
 	"time"
 
@@ -131,10 +130,10 @@ func (s *Server) points(ctx context.Context, res query.Resolution, q query.Readi
 
 // NewReading is a reading recorded by hand.
 type NewReading struct {
-	TS      time.Time `json:"ts,omitempty" doc:"when; none: now"`
-	Value   float64   `json:"value" example:"4.2"`
-	Quality string    `json:"quality,omitempty" enum:"good,uncertain,bad" default:"good"`
-	Seq     *int64    `json:"seq,omitempty" minimum:"0"`
+	TS      *Instant `json:"ts,omitempty" doc:"when, RFC 3339 or Unix milliseconds; none: now"`
+	Value   float64  `json:"value" example:"4.2"`
+	Quality string   `json:"quality,omitempty" enum:"good,uncertain,bad" default:"good"`
+	Seq     *int64   `json:"seq,omitempty" minimum:"0"`
 }
 
 type bulkReading struct {
@@ -159,44 +158,53 @@ func recordOp(path, id, summary string) huma.Operation {
 // gateway that sends many uses the ingest port.
 func (s *Server) recordRoutes() {
 	type oneReading struct {
-		ID   string `path:"id" maxLength:"200"`
-		Body NewReading
+		IdempotencyIn
+		ID      string `path:"id" maxLength:"200" doc:"id or key"`
+		RawBody []byte
+		Body    NewReading
 	}
 	handle(s, senders(), recordOp("sensors/{id}/readings", "record-reading", "Record a reading"), func(ctx context.Context, in *oneReading) (*acceptedOut, error) {
 		x, err := s.sensor(ctx, in.ID)
 		if err != nil {
 			return nil, err
 		}
-		r, item := s.reading(x, &in.Body, "")
+		if err := s.meter(ctx, len(in.RawBody), 1); err != nil {
+			return nil, err
+		}
+		r, item := s.reading(x, &in.Body)
 		if item != nil {
 			return nil, fault.NewInvalid(*item)
 		}
 		return s.accept(ctx, []plant.Reading{r})
 	})
 	type manyReadings struct {
-		Body struct {
+		IdempotencyIn
+		RawBody []byte
+		Body    struct {
 			Readings []bulkReading `json:"readings" minItems:"1" maxItems:"10000" nullable:"false"`
 		}
 	}
 	handle(s, senders(), recordOp("sensors/readings/bulk", "record-readings", "Record readings, all or none"), func(ctx context.Context, in *manyReadings) (*acceptedOut, error) {
+		if err := s.meter(ctx, len(in.RawBody), len(in.Body.Readings)); err != nil {
+			return nil, err
+		}
 		readings := make([]plant.Reading, 0, len(in.Body.Readings))
 		var bad []fault.Item
 		for i := range in.Body.Readings {
-			b, at := &in.Body.Readings[i], fmt.Sprintf("readings[%d].", i)
-			x, ok := s.Directory.Sensor(principal(ctx).Tenant, b.Sensor)
-			if !ok {
-				bad = append(bad, fault.Item{Location: at + "sensor", Rule: "unknown", Message: "no sensor has this id or key"})
-				continue
+			b := &in.Body.Readings[i]
+			item := &fault.Item{Location: "sensor", Rule: "unknown", Message: "no sensor has this id or key"}
+			if x, ok := s.Directory.Sensor(principal(ctx).Tenant, b.Sensor); ok {
+				var r plant.Reading
+				if r, item = s.reading(x, &b.NewReading); item == nil {
+					readings = append(readings, r)
+					continue
+				}
 			}
-			r, item := s.reading(x, &b.NewReading, at)
-			if item != nil {
-				bad = append(bad, *item)
-				continue
-			}
-			readings = append(readings, r)
+			item.Location = fmt.Sprintf("readings[%d].%s", i, item.Location)
+			bad = append(bad, *item)
 		}
 		if len(bad) > 0 {
-			return nil, &fault.Error{Kind: fault.Invalid, Detail: "the request breaks a rule", Items: bad[:min(len(bad), maxItems)], Total: len(bad)}
+			return nil, &fault.Error{Kind: fault.Invalid, Detail: "the request breaks a rule", Items: bad[:min(len(bad), maxItems)], Total: len(bad), Rejected: len(bad)}
 		}
 		return s.accept(ctx, readings)
 	})
@@ -205,21 +213,25 @@ func (s *Server) recordRoutes() {
 // maxItems bounds how many faults one answer names.
 const maxItems = 100
 
-func (s *Server) reading(x *directory.Sensor, in *NewReading, at string) (plant.Reading, *fault.Item) {
-	r := plant.Reading{Tenant: x.Tenant, Line: x.Line, Sensor: x.ID, Value: in.Value, Seq: plant.NoSeq}
-	ts, err := s.when(in.TS)
-	if err != nil {
-		return r, &fault.Item{Location: at + "ts", Rule: "range", Message: "must be after 1999 and not in the future"}
-	}
-	r.TS = ts.UnixMilli()
-	if math.IsNaN(in.Value) || math.IsInf(in.Value, 0) {
-		return r, &fault.Item{Location: at + "value", Rule: "not_finite", Message: "must be finite"}
+// reading makes what is recorded and holds it to the rules of intake.
+func (s *Server) reading(x *directory.Sensor, in *NewReading) (plant.Reading, *fault.Item) {
+	now := s.Now().UnixMilli()
+	r := plant.Reading{Tenant: x.Tenant, Line: x.Line, Sensor: x.ID, TS: now, Value: in.Value, Seq: plant.NoSeq}
+	if in.TS != nil {
+		r.TS = int64(*in.TS)
 	}
 	r.Quality, _ = plant.ParseQuality(in.Quality) // the schema allows only its names
 	if in.Seq != nil {
 		r.Seq = *in.Seq
 	}
-	return r, nil
+	return r, s.cfg.Bounds.Reading(&r, now)
+}
+
+// meter counts what is recorded by hand against the quotas of its tenant and
+// key, as ingest counts what comes by itself.
+func (s *Server) meter(ctx context.Context, bytes, items int) error {
+	who := principal(ctx)
+	return s.gauge.Meter(directory.Principal{Tenant: who.Tenant, KeyID: who.Subject}).Take(int64(bytes), items)
 }
 
 func (s *Server) accept(ctx context.Context, readings []plant.Reading) (*acceptedOut, error) {

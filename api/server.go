@@ -19,6 +19,7 @@ import (
 	"github.com/foodflow/foodflow/clickhouse/query"
 	"github.com/foodflow/foodflow/internal/directory"
 	"github.com/foodflow/foodflow/internal/fault"
+	"github.com/foodflow/foodflow/internal/intake"
 	"github.com/foodflow/foodflow/internal/masterdata"
 	"github.com/foodflow/foodflow/internal/plant"
 )
@@ -60,6 +61,7 @@ type Server struct {
 	router  chi.Router
 	huma    huma.API
 	limits  *limiter
+	gauge   *intake.Gauge
 	m       *metrics
 	http    *http.Server
 	started time.Time
@@ -75,6 +77,7 @@ func New(cfg Config, deps Deps) (*Server, error) {
 	}
 	installErrors()
 	s := &Server{Deps: deps, cfg: cfg, router: chi.NewRouter(), limits: newLimiter(cfg.Rate, cfg.Burst), m: newMetrics(deps.Registry), started: deps.Now()}
+	s.gauge = intake.NewGauge(deps.Directory, cfg.Quotas, deps.Now, s.m.refused.WithLabelValues("quota").Inc)
 	s.router.Use(s.observe, s.recover, s.secure, s.cors, s.bound)
 	s.router.NotFound(func(w http.ResponseWriter, _ *http.Request) {
 		fault.Problem(w, fault.New(fault.NotFound, "there is no such route"))

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"fmt"
 	"net"
 	"strconv"
 	"time"
@@ -78,4 +79,35 @@ func hostOf(addr string) string {
 		return addr
 	}
 	return host
+}
+
+// Instant is a time as clients send it: RFC 3339, or Unix milliseconds as ingest
+// takes them too.
+type Instant int64
+
+// UnmarshalJSON reads either form.
+func (t *Instant) UnmarshalJSON(b []byte) error {
+	text := string(b)
+	if unquoted, err := strconv.Unquote(text); err == nil {
+		v, err := time.Parse(time.RFC3339Nano, unquoted)
+		if err != nil {
+			return fmt.Errorf("reading a time: %w", err)
+		}
+		*t = Instant(v.UnixMilli())
+		return nil
+	}
+	v, err := strconv.ParseInt(text, 10, 64)
+	if err != nil {
+		return fmt.Errorf("reading a time: %w", err)
+	}
+	*t = Instant(v)
+	return nil
+}
+
+// Schema documents both forms.
+func (Instant) Schema(huma.Registry) *huma.Schema {
+	return &huma.Schema{
+		OneOf:    []*huma.Schema{{Type: huma.TypeString, Format: "date-time"}, {Type: huma.TypeInteger, Format: "int64", Description: "Unix milliseconds"}},
+		Examples: []any{"2026-11-24T06:00:00.000Z"},
+	}
 }

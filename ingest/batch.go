@@ -125,14 +125,3 @@ func (b *Batch) keep(key plant.ID) {
 	b.keys = append(b.keys, key)
 	b.ends = append(b.ends, len(b.arena))
 }
-
-// timeRule holds a time to the limits; "" when it keeps them.
-func (b *Batch) timeRule(ts int64) (rule, message string) {
-	switch {
-	case ts > b.now+b.limits.Future.Milliseconds():
-		return "in_future", "is later than the server's clock by more than " + b.limits.Future.String()
-	case ts < b.now-b.limits.Past.Milliseconds():
-		return "too_old", "is older than what the store keeps"
-	}
-	return "", ""
-}

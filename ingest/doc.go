@@ -16,7 +16,7 @@
 //
 // Bodies, decoded bytes, items, nesting and the bytes in flight are bounded
 // (Limits); past them the answer is 413, 429 or 503 with Retry-After. A time
-// later than Limits.Future from now, or older than Limits.Past, is refused: the
+// later than Limits.Bounds.Future from now, or older than Limits.Bounds.Past, is refused: the
 // device's clock is wrong, or the store would drop the reading at once.
 //
 // # Fairness

@@ -3,6 +3,7 @@ package ingest
 import (
 	"bytes"
 
+	"github.com/foodflow/foodflow/internal/intake"
 	"github.com/foodflow/foodflow/internal/plant"
 )
 
@@ -47,8 +48,8 @@ func eventMember(name string) (member, bool) {
 	text := func(field string, limit int, set func(*plant.LineEvent, string)) func(*Batch, *scanner, *[]byte, refuseFunc) {
 		return func(b *Batch, s *scanner, _ *[]byte, refuse refuseFunc) {
 			t := b.textMember(s, field, refuse)
-			if len(t) > limit {
-				refuse(field, "too_long", "is too long")
+			if x := intake.Text(field, borrow(t), limit); x != nil {
+				refuse(x.Location, x.Rule, x.Message)
 			}
 			set(&b.event, string(t))
 		}
@@ -98,9 +99,9 @@ func typeMember(b *Batch, s *scanner, _ *[]byte, refuse refuseFunc) {
 
 func stateMember(b *Batch, s *scanner, _ *[]byte, refuse refuseFunc) {
 	t := b.textMember(s, "state", refuse)
-	state, ok := plant.ParseState(string(t))
-	if len(t) > 0 && (!ok || state == plant.StateUndefined) {
-		refuse("state", "unknown", "is no PackML state (EXECUTE, HELD, STOPPED, LACK, TAILBACK, CIP, …)")
+	state, x := intake.State(string(t))
+	if len(t) > 0 && x != nil {
+		refuse(x.Location, x.Rule, x.Message)
 	}
 	b.event.State = state
 }
@@ -194,7 +195,7 @@ func (b *Batch) addEvent(i int, line []byte) {
 		b.refuse(i, "line", "unknown", "no line has this id or key")
 		return
 	}
-	if rule, message := b.timeRule(e.TS); rule != "" {
+	if rule, message := b.limits.Bounds.Time(e.TS, b.now); rule != "" {
 		b.bad++
 		b.refuse(i, "ts", rule, message)
 		return

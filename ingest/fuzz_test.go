@@ -101,7 +101,7 @@ func readBack(codec *schemas.Codec, kind Kind, value []byte, now int64, limits L
 		}
 		ts = r.TS
 	}
-	if ts > now+limits.Future.Milliseconds() || ts < now-limits.Past.Milliseconds() {
+	if ts > now+limits.Bounds.Future.Milliseconds() || ts < now-limits.Bounds.Past.Milliseconds() {
 		return errors.New("a time past the limits")
 	}
 	return nil

@@ -2,7 +2,8 @@ package ingest
 
 import (
 	"errors"
-	"time"
+
+	"github.com/foodflow/foodflow/internal/intake"
 )
 
 // Limits bound what one request or message may bring.
@@ -13,8 +14,7 @@ type Limits struct {
 	InFlight int64 // bytes of all requests between their body and Kafka's ack
 	// Errors is how many bad items an answer lists.
 	Errors int
-	Future time.Duration
-	Past   time.Duration
+	Bounds intake.Bounds
 	Quotas Quotas
 }
 
@@ -22,7 +22,7 @@ type Limits struct {
 func DefaultLimits() Limits {
 	return Limits{
 		Body: 16 << 20, Decoded: 64 << 20, Items: 100_000, InFlight: 256 << 20, Errors: 100,
-		Future: 10 * time.Minute, Past: 179 * 24 * time.Hour, Quotas: DefaultQuotas(),
+		Bounds: intake.DefaultBounds(), Quotas: DefaultQuotas(),
 	}
 }
 
@@ -31,11 +31,11 @@ func (l Limits) Validate() error {
 	var errs []error
 	for name, ok := range map[string]bool{
 		"body": l.Body > 0, "decoded": l.Decoded >= l.Body, "items": l.Items > 0, "in_flight": float64(l.InFlight)*l.Quotas.TenantShare >= float64(l.Decoded),
-		"errors": l.Errors > 0, "future": l.Future > 0, "past": l.Past > 0,
+		"errors": l.Errors > 0,
 	} {
 		if !ok {
 			errs = append(errs, errors.New("ingest.limits."+name+": must be positive, decoded at least body, a tenant's share of in_flight at least decoded"))
 		}
 	}
-	return errors.Join(append(errs, l.Quotas.Validate())...)
+	return errors.Join(append(errs, l.Bounds.Validate(), l.Quotas.Validate())...)
 }

@@ -101,9 +101,9 @@ func (b *Batch) addReading(i int, sensor []byte, r *plant.Reading) {
 		b.refuse(i, "sensor", "unknown", "no sensor has this id or key")
 		return
 	}
-	if rule, message := b.timeRule(r.TS); rule != "" {
+	if x := b.limits.Bounds.Reading(r, b.now); x != nil {
 		b.bad++
-		b.refuse(i, "ts", rule, message)
+		b.refuse(i, x.Location, x.Rule, x.Message)
 		return
 	}
 	r.Tenant, r.Sensor, r.Line = b.tenant, d.ID, d.Line

@@ -11,8 +11,8 @@ import (
 	"github.com/foodflow/foodflow/internal/broker"
 	"github.com/foodflow/foodflow/internal/directory"
 	"github.com/foodflow/foodflow/internal/fault"
+	"github.com/foodflow/foodflow/internal/intake"
 	"github.com/foodflow/foodflow/internal/plant"
-	"github.com/foodflow/foodflow/internal/quota"
 )
 
 // Kind is what a batch holds.
@@ -57,7 +57,7 @@ type Service struct {
 
 	inFlight *semaphore.Weighted
 	shares   *shares
-	quotas   *quota.Limiter[plant.ID]
+	quotas   *intake.Gauge
 	batches  sync.Pool
 	m        *metrics
 }
@@ -69,9 +69,10 @@ func NewService(dir *directory.Store, enc Encoder, out Output, limits Limits, re
 	}
 	s := &Service{
 		dir: dir, enc: enc, out: out, limits: limits, now: time.Now, m: newMetrics(reg),
-		inFlight: semaphore.NewWeighted(limits.InFlight), quotas: quota.New[plant.ID](maxBuckets),
-		shares: &shares{most: int64(float64(limits.InFlight) * limits.Quotas.TenantShare), held: map[plant.ID]int64{}},
+		inFlight: semaphore.NewWeighted(limits.InFlight),
+		shares:   &shares{most: int64(float64(limits.InFlight) * limits.Quotas.TenantShare), held: map[plant.ID]int64{}},
 	}
+	s.quotas = intake.NewGauge(dir, limits.Quotas.Quotas, s.now, s.m.refused.WithLabelValues("quota").Inc)
 	s.batches.New = func() any { return NewBatch(dir, enc, limits) }
 	return s, nil
 }

@@ -36,6 +36,7 @@ type apiCmd struct {
 	Origins        []string        `help:"Origins that may call from a browser." placeholder:"URL"`
 	OperatorTenant string          `help:"Key of the tenant whose admins manage tenants." placeholder:"KEY"`
 	BehindTLS      bool            `help:"Clients reach this port by HTTPS." name:"behind-tls"`
+	Quota          rateFlags       `embed:"" prefix:"quota-"`
 	Kafka          kafkaFlags      `embed:"" prefix:"kafka-"`
 	Registry       registryFlags   `embed:"" prefix:"registry-"`
 	Clickhouse     clickhouseFlags `embed:"" prefix:"clickhouse-"`
@@ -118,6 +119,7 @@ func (c *apiCmd) server(e *env, r *role, db *postgres.DB, codec *schemas.Codec, 
 	}
 	cfg := api.DefaultConfig()
 	cfg.Addr, cfg.Secret, cfg.Origins, cfg.OperatorTenant, cfg.TLS, cfg.Version = c.HTTPAddr, secret, c.Origins, c.OperatorTenant, c.BehindTLS, version
+	cfg.Quotas = c.Quota.quotas()
 	// Two log-ins a core at once; the others wait for their turn.
 	hasher := password.New(2*runtime.GOMAXPROCS(0), 5*time.Second)
 	raiser := facts.New(store, codec, dir, r.reg, r.logger)

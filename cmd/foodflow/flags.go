@@ -15,6 +15,7 @@ import (
 	"github.com/foodflow/foodflow/internal/admin"
 	"github.com/foodflow/foodflow/internal/broker"
 	"github.com/foodflow/foodflow/internal/directory"
+	"github.com/foodflow/foodflow/internal/intake"
 	"github.com/foodflow/foodflow/internal/lifecycle"
 	"github.com/foodflow/foodflow/schemas"
 	"github.com/foodflow/foodflow/schemas/registry"
@@ -55,24 +56,33 @@ func (f clickhouseFlags) config() clickhouse.Config {
 	return c
 }
 
-// quotaFlags bound what each producer may send.
-type quotaFlags struct {
+// rateFlags bound how fast each producer may send.
+type rateFlags struct {
 	TenantItems float64       `help:"Readings and events a second that a tenant may send, where the directory says nothing else; 0: no limit." default:"0"`
 	TenantBytes float64       `help:"Bytes a second that a tenant may send; 0: no limit." default:"0"`
 	KeyItems    float64       `help:"Readings and events a second that an API key may send; 0: no limit." default:"0"`
 	KeyBytes    float64       `help:"Bytes a second that an API key may send; 0: no limit." default:"0"`
 	Window      time.Duration `help:"How much of a quota may come at once, as time." default:"5s"`
-	TenantShare float64       `help:"Part of the bytes in flight that one tenant may hold." default:"0.5"`
+}
+
+// quotaFlags are ingest's: it holds bytes in flight too.
+type quotaFlags struct {
+	rateFlags   `embed:""`
+	TenantShare float64 `help:"Part of the bytes in flight that one tenant may hold." default:"0.5"`
 }
 
 func (f quotaFlags) limits() ingest.Limits {
 	l := ingest.DefaultLimits()
-	l.Quotas = ingest.Quotas{
+	l.Quotas = ingest.Quotas{Quotas: f.quotas(), TenantShare: f.TenantShare}
+	return l
+}
+
+func (f rateFlags) quotas() intake.Quotas {
+	return intake.Quotas{
 		Tenant: directory.Quota{ItemsPerSecond: f.TenantItems, BytesPerSecond: f.TenantBytes},
 		Key:    directory.Quota{ItemsPerSecond: f.KeyItems, BytesPerSecond: f.KeyBytes},
-		Window: f.Window, TenantShare: f.TenantShare,
+		Window: f.Window,
 	}
-	return l
 }
 
 // role is what every long-running role has: metrics, the admin port, a group.

@@ -16,6 +16,7 @@ import (
 
 	"github.com/foodflow/foodflow/ingest"
 	"github.com/foodflow/foodflow/internal/fault"
+	"github.com/foodflow/foodflow/internal/intake"
 	"github.com/foodflow/foodflow/internal/plant"
 )
 
@@ -174,7 +175,7 @@ type request struct {
 	format  format
 	partial bool
 	tenant  plant.ID
-	meter   *ingest.Meter
+	meter   *intake.Meter
 	body    []byte
 }
 
