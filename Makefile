@@ -76,7 +76,7 @@ bench: build ## print every figure beside its bare loop: BENCH="ingest-http-100 
 
 .PHONY: chaos
 chaos: setup build ## the reliability tests with large N: CHAOS_N=20
-	REQUIRE_SERVICES=1 FOODFLOW_HOSTILE=40 go test -timeout 12h -v -count=$(CHAOS_N) -run '$(CHAOS)' $(CHAOS_PKG)
+	REQUIRE_SERVICES=1 FOODFLOW_TEST_HOSTILE=40 go test -timeout 12h -v -count=$(CHAOS_N) -run '$(CHAOS)' $(CHAOS_PKG)
 
 .PHONY: e2e
 e2e: setup build ## the whole program from the wire to the API

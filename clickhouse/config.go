@@ -35,7 +35,7 @@ func DefaultConfig() Config {
 func (c Config) Validate() error {
 	var errs []error
 	if u, err := url.Parse(c.URL); err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" {
-		errs = append(errs, fmt.Errorf("clickhouse.url: %q is not http(s)://host:port", c.URL))
+		errs = append(errs, errors.New("clickhouse.url: is not http(s)://host:port"))
 	}
 	if c.Database == "" {
 		errs = append(errs, errors.New("clickhouse.database: must not be empty"))

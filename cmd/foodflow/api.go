@@ -40,7 +40,7 @@ type apiCmd struct {
 	Kafka          kafkaFlags      `embed:"" prefix:"kafka-"`
 	Registry       registryFlags   `embed:"" prefix:"registry-"`
 	Clickhouse     clickhouseFlags `embed:"" prefix:"clickhouse-"`
-	PostgresURL    string          `help:"Postgres." name:"postgres-url" placeholder:"URL"`
+	Postgres       postgresFlags   `embed:"" prefix:"postgres-"`
 }
 
 // queryLimit bounds one statement of the read models.
@@ -53,9 +53,7 @@ func (c *apiCmd) Run(e *env) error {
 	if err != nil {
 		return err
 	}
-	pcfg := postgres.DefaultConfig()
-	pcfg.URL = c.PostgresURL
-	db, err := postgres.Open(e.ctx, pcfg)
+	db, err := postgres.Open(e.ctx, c.Postgres.config())
 	if err != nil {
 		return err
 	}
@@ -100,7 +98,7 @@ func (c *apiCmd) server(e *env, r *role, db *postgres.DB, codec *schemas.Codec, 
 		return nil, nil, err
 	}
 	ch := query.New(chc, queryLimit)
-	m, err := migrate.New(migrate.Config{URL: c.PostgresURL, Parallel: 1}, r.logger)
+	m, err := migrate.New(c.Postgres.migrator(1), r.logger)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -117,9 +115,6 @@ func (c *apiCmd) server(e *env, r *role, db *postgres.DB, codec *schemas.Codec, 
 	if err := r.start(e.ctx, "signing keys", keys.Run); err != nil {
 		return nil, nil, err
 	}
-	cfg := api.DefaultConfig()
-	cfg.Addr, cfg.Secret, cfg.Origins, cfg.OperatorTenant, cfg.TLS, cfg.Version = c.HTTPAddr, secret, c.Origins, c.OperatorTenant, c.BehindTLS, version
-	cfg.Quotas = c.Quota.quotas()
 	// Two log-ins a core at once; the others wait for their turn.
 	hasher := password.New(2*runtime.GOMAXPROCS(0), 5*time.Second)
 	raiser := facts.New(store, codec, dir, r.reg, r.logger)
@@ -136,7 +131,7 @@ func (c *apiCmd) server(e *env, r *role, db *postgres.DB, codec *schemas.Codec, 
 	if err != nil {
 		return nil, nil, err
 	}
-	s, err := api.New(cfg, api.Deps{
+	s, err := api.New(c.config(secret), api.Deps{
 		Store: store, Directory: dir, Auth: logins,
 		Readings: ch, Recorder: api.NewRecorder(codec, broker.NewProducer(cl)), Provisioner: m, Jobs: jobs,
 		Registry: r.reg, Logger: r.logger, Now: time.Now,

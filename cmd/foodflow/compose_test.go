@@ -9,9 +9,10 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/alecthomas/kong"
 	composecli "github.com/compose-spec/compose-go/v2/cli"
 	"github.com/compose-spec/compose-go/v2/types"
+
+	"github.com/foodflow/foodflow/internal/config"
 )
 
 // compose loads a compose file as docker compose would, without the shell's
@@ -31,24 +32,16 @@ func compose(t *testing.T, path string) *types.Project {
 
 // variables gives what a role reads from the environment, by name, with the
 // flag each sets.
-func variables(t *testing.T, command string) map[string]*kong.Flag {
+func variables(t *testing.T, command string) map[string]config.Setting {
 	t.Helper()
-	var c cli
-	parser, err := kong.New(&c, kong.Name("foodflow"), kong.DefaultEnvars("FOODFLOW"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	known := map[string]*kong.Flag{}
-	for _, node := range parser.Model.Children {
-		if node.Name != command {
+	known := map[string]config.Setting{}
+	for _, v := range program(t).Settings() {
+		if v.Command != "" && v.Command != command {
 			continue
 		}
-		for _, group := range node.AllFlags(true) {
-			for _, f := range group {
-				for _, name := range f.Envs {
-					known[name] = f
-				}
-			}
+		known[v.Env] = v
+		if v.Secret {
+			known[v.Env+"_FILE"] = v
 		}
 	}
 	if len(known) == 0 {
@@ -69,9 +62,9 @@ func roleFaults(t *testing.T, p *types.Project, name string) (faults []string) {
 	known := variables(t, s.Command[0])
 	listens := map[string]string{} // port: variable
 	for variable, value := range s.Environment {
-		f := known[variable]
+		_, knows := known[variable]
 		switch {
-		case f == nil:
+		case !knows:
 			fault(variable + " is no variable of foodflow " + s.Command[0])
 		case value == nil || *value == "":
 			fault(variable + " has no value")
@@ -89,7 +82,8 @@ func roleFaults(t *testing.T, p *types.Project, name string) (faults []string) {
 	}
 	// What a role can't run without, and would take from nowhere.
 	for _, variable := range []string{"FOODFLOW_KAFKA_BROKERS", "FOODFLOW_REGISTRY_URL", "FOODFLOW_CLICKHOUSE_URL", "FOODFLOW_POSTGRES_URL", "FOODFLOW_HTTP_ADDR", "FOODFLOW_MQTT_ADDR", "FOODFLOW_ADMIN_ADDR"} {
-		if _, set := s.Environment[variable]; known[variable] != nil && !set {
+		_, set := s.Environment[variable]
+		if _, knows := known[variable]; knows && !set {
 			fault(variable + " is not set")
 		}
 	}

@@ -17,6 +17,8 @@ import (
 	"github.com/foodflow/foodflow/internal/directory"
 	"github.com/foodflow/foodflow/internal/intake"
 	"github.com/foodflow/foodflow/internal/lifecycle"
+	"github.com/foodflow/foodflow/internal/migrate"
+	"github.com/foodflow/foodflow/internal/postgres"
 	"github.com/foodflow/foodflow/schemas"
 	"github.com/foodflow/foodflow/schemas/registry"
 )
@@ -28,7 +30,7 @@ type kafkaFlags struct {
 	TLS        bool     `help:"Use TLS." name:"tls"`
 	Mechanism  string   `help:"SASL mechanism." enum:",PLAIN,SCRAM-SHA-256,SCRAM-SHA-512" default:""`
 	User       string   `help:"SASL user."`
-	Password   string   `help:"SASL password."`
+	Password   string   `help:"SASL password." secret:""`
 }
 
 func (f kafkaFlags) config() broker.Config {
@@ -39,15 +41,39 @@ func (f kafkaFlags) config() broker.Config {
 
 // registryFlags say how to reach the schema registry.
 type registryFlags struct {
-	URL string `help:"Schema registry." name:"url" placeholder:"URL"`
+	URL      string `help:"Schema registry." name:"url" placeholder:"URL"`
+	User     string `help:"User, where it asks for one."`
+	Password string `help:"Password of the user." secret:""`
+	Token    string `help:"Bearer token, in place of user and password." secret:""`
+}
+
+func (f registryFlags) config() registry.Config {
+	c := registry.DefaultConfig()
+	c.URL, c.User, c.Password, c.Token = f.URL, f.User, f.Password, f.Token
+	return c
+}
+
+// postgresFlags say how to reach Postgres.
+type postgresFlags struct {
+	URL string `help:"Postgres. The commands migrate and tenants, and the api role for new tenants, make schemas and roles." name:"url" placeholder:"URL" secret:""`
+}
+
+func (f postgresFlags) config() postgres.Config {
+	c := postgres.DefaultConfig()
+	c.URL = f.URL
+	return c
+}
+
+func (f postgresFlags) migrator(parallel int) migrate.Config {
+	return migrate.Config{URL: f.URL, Parallel: parallel}
 }
 
 // clickhouseFlags say how to reach ClickHouse.
 type clickhouseFlags struct {
 	URL      string `help:"HTTP interface of ClickHouse." name:"url" placeholder:"URL"`
 	Database string `help:"Database of the tables." default:"foodflow"`
-	User     string `default:"default"`
-	Password string
+	User     string `help:"User." default:"default"`
+	Password string `help:"Password of the user." secret:""`
 }
 
 func (f clickhouseFlags) config() clickhouse.Config {
@@ -106,8 +132,7 @@ func newRole(e *env, name, adminAddr string) *role {
 
 // codec opens the codec on the registry, whose answers are cached in dir.
 func (r *role) codec(ctx context.Context, f registryFlags, dir string) (*schemas.Codec, error) {
-	cfg := registry.DefaultConfig()
-	cfg.URL = f.URL
+	cfg := f.config()
 	if dir != "" {
 		cfg.CachePath = filepath.Join(dir, "schemas-"+r.name+".json")
 	}

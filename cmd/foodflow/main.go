@@ -10,6 +10,7 @@ import (
 
 	"github.com/alecthomas/kong"
 
+	"github.com/foodflow/foodflow/internal/config"
 	"github.com/foodflow/foodflow/internal/fault"
 	"github.com/foodflow/foodflow/internal/lifecycle"
 )
@@ -17,10 +18,11 @@ import (
 // version is set by the linker.
 var version = "dev"
 
-// cli is the command line. Every flag can also be given as an environment
-// variable FOODFLOW_<FLAG>, or in a YAML file named by --config.
+// cli is the command line. internal/config gives its flags values from the
+// environment and from a file.
 type cli struct {
-	Log struct {
+	Config string `help:"YAML file with settings; also FOODFLOW_CONFIG." placeholder:"FILE"`
+	Log    struct {
 		Level  string `help:"debug, info, warn or error." enum:"debug,info,warn,error" default:"info"`
 		Format string `help:"text or json." enum:"text,json" default:"text"`
 	} `embed:"" prefix:"log-"`
@@ -35,6 +37,7 @@ type cli struct {
 	Replay           replayCmd           `cmd:"" help:"Feed a recording through ingest."`
 	Bench            benchCmd            `cmd:"" help:"Measure, each figure beside its bare loop."`
 	Deadletters      deadlettersCmd      `cmd:"" help:"Look at what could not be processed, and replay it."`
+	Settings         configCmd           `cmd:"" name:"config" help:"Show and check the configuration."`
 	KafkaEngine      kafkaEngineCmd      `cmd:"" help:"Run the embedded Kafka." hidden:""`
 	ClickhouseEngine clickhouseEngineCmd `cmd:"" help:"Run the embedded ClickHouse." hidden:""`
 	Version          versionCmd          `cmd:"" help:"Print the version."`
@@ -45,6 +48,7 @@ type env struct {
 	ctx    context.Context
 	logger *slog.Logger
 	out    io.Writer
+	config string // the file's path, "" for none
 }
 
 func main() {
@@ -53,18 +57,45 @@ func main() {
 		os.Exit(2)
 	}
 	var c cli
-	parser := kong.Must(&c, kong.Name("foodflow"), kong.Description("Stream processing for food manufacturing."),
-		kong.UsageOnError(), kong.DefaultEnvars("FOODFLOW"), kong.ConfigureHelp(kong.HelpOptions{Compact: true}))
-	args, err := parser.Parse(os.Args[1:])
-	parser.FatalIfErrorf(err)
+	program, err := newProgram(&c)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "foodflow:", err)
+		os.Exit(2)
+	}
+	args, err := program.Parse(os.Args[1:])
+	if err == nil {
+		err = checkCommand(args)
+	}
+	refused := new(config.Error)
+	if errors.As(err, &refused) {
+		fmt.Fprintln(os.Stderr, refused)
+		os.Exit(2)
+	}
+	program.Parser().FatalIfErrorf(err)
 	ctx, cancel := lifecycle.Signals(context.Background())
 	defer cancel()
-	e := &env{ctx: ctx, logger: newLogger(c.Log.Level, c.Log.Format), out: os.Stdout}
+	e := &env{ctx: ctx, logger: newLogger(c.Log.Level, c.Log.Format), out: os.Stdout, config: c.Config}
 	slog.SetDefault(e.logger)
-	if err := args.Run(e); err != nil && !errors.Is(err, context.Canceled) {
+	err = args.Run(e)
+	if code := exit(0); errors.As(err, &code) {
+		cancel()
+		os.Exit(int(code))
+	}
+	if err != nil && !errors.Is(err, context.Canceled) {
 		e.logger.Error("foodflow ends", "error", err)
 		os.Exit(1)
 	}
+}
+
+// exit is the code of a command that has said all there is to say.
+type exit int
+
+// Error gives the code.
+func (e exit) Error() string { return fmt.Sprintf("exit code %d", int(e)) }
+
+func newProgram(c *cli) (*config.Program, error) {
+	return config.New(c, os.Environ(), kong.Description("Stream processing for food manufacturing."),
+		kong.UsageOnError(), kong.ConfigureHelp(kong.HelpOptions{Compact: true}))
 }
 
 func newLogger(level, format string) *slog.Logger {

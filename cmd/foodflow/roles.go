@@ -118,9 +118,7 @@ func (c *processorsCmd) Run(e *env) error {
 	}
 	defer pub.Close()
 	deps := run.Deps{Codec: codec, Directory: store, Sink: sink.New(ch, r.reg), Publisher: broker.NewProducer(pub), Metrics: run.NewMetrics(r.reg)}
-	cfg := stream.DefaultConfig()
-	cfg.Group, cfg.Inputs, cfg.Generation, cfg.SessionTimeout = c.Group, run.Inputs(), c.Generation, c.Session
-	job, err := stream.New(cfg, stream.Deps{
+	job, err := stream.New(c.stream(), stream.Deps{
 		Client: open, Snapshots: snaps, Logger: r.logger, Registry: r.reg,
 		Tasks: func(s stream.Slot) (stream.Task, error) { return run.NewTask(deps, s), nil },
 	})
@@ -136,6 +134,13 @@ func (c *processorsCmd) Run(e *env) error {
 		return err
 	}
 	return r.serve(e.ctx)
+}
+
+// stream is the job's configuration.
+func (c *processorsCmd) stream() stream.Config {
+	cfg := stream.DefaultConfig()
+	cfg.Group, cfg.Inputs, cfg.Generation, cfg.SessionTimeout = c.Group, run.Inputs(), c.Generation, c.Session
+	return cfg
 }
 
 // start adds a component that is one function running until its context ends.
@@ -185,15 +190,15 @@ func isDatabaseFault(err error) bool {
 }
 
 type migrateCmd struct {
-	Kafka       kafkaFlags      `embed:"" prefix:"kafka-"`
-	Clickhouse  clickhouseFlags `embed:"" prefix:"clickhouse-"`
-	PostgresURL string          `help:"Postgres, as a user that may make schemas and roles." name:"postgres-url" placeholder:"URL"`
-	Status      bool            `help:"Only say which schemas of Postgres are behind."`
+	Kafka      kafkaFlags      `embed:"" prefix:"kafka-"`
+	Clickhouse clickhouseFlags `embed:"" prefix:"clickhouse-"`
+	Postgres   postgresFlags   `embed:"" prefix:"postgres-"`
+	Status     bool            `help:"Only say which schemas of Postgres are behind."`
 }
 
 // Run makes what is missing and ends.
 func (c *migrateCmd) Run(e *env) error {
-	m, err := migrate.New(migrate.Config{URL: c.PostgresURL, Parallel: migrate.DefaultConfig().Parallel}, e.logger)
+	m, err := migrate.New(c.Postgres.migrator(migrate.DefaultConfig().Parallel), e.logger)
 	if err != nil {
 		return err
 	}

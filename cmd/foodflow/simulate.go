@@ -23,7 +23,7 @@ import (
 // feedFlags say where a producer sends.
 type feedFlags struct {
 	IngestURL string `help:"HTTP ingest." name:"ingest-url" default:"http://127.0.0.1:8081" placeholder:"URL"`
-	APIKey    string `help:"API key with the scope ingest." name:"api-key" placeholder:"KEY"`
+	APIKey    string `help:"API key with the scope ingest." name:"api-key" placeholder:"KEY" secret:""`
 }
 
 func (f feedFlags) client(e *env) (*feed.Client, error) {
@@ -155,7 +155,7 @@ func (u *upRun) startSimulator(ctx context.Context) error {
 	p := &lifecycle.Process{
 		Name: "simulator", Path: u.self, Log: u.log, Logger: u.r.logger,
 		Args: []string{"simulate", "--recording", "--ingest-url", "http://" + u.addrs["ingest"], "--truth", filepath.Join(u.dir("simulator"), "truth.jsonl")},
-		Env:  []string{"FOODFLOW_API_KEY=" + u.demo.APIKey},
+		Env:  append(u.environ(), "FOODFLOW_API_KEY="+u.demo.APIKey),
 	}
 	return u.r.group.Start(ctx, p.Name, p.Start, p.Stop)
 }

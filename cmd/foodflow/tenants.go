@@ -24,19 +24,20 @@ type tenantsCmd struct {
 	Resume  tenantResumeCmd  `cmd:"" help:"Accept them again."`
 }
 
-// postgresFlags say how to reach Postgres.
-type postgresFlags struct {
-	PostgresURL string `help:"Postgres, as a user that may make schemas and roles." name:"postgres-url" placeholder:"URL" required:""`
+// storeFlags open the master data.
+type storeFlags struct {
+	Postgres postgresFlags `embed:"" prefix:"postgres-"`
 }
 
-func (f postgresFlags) open(e *env) (*masterdata.Store, *migrate.Migrator, func(), error) {
-	m, err := migrate.New(migrate.Config{URL: f.PostgresURL, Parallel: 1}, e.logger)
+// Check names what is wrong with the configuration.
+func (f storeFlags) Check() error { return f.Postgres.config().Validate() }
+
+func (f storeFlags) open(e *env) (*masterdata.Store, *migrate.Migrator, func(), error) {
+	m, err := migrate.New(f.Postgres.migrator(1), e.logger)
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	cfg := postgres.DefaultConfig()
-	cfg.URL = f.PostgresURL
-	db, err := postgres.Open(e.ctx, cfg)
+	db, err := postgres.Open(e.ctx, f.Postgres.config())
 	if err != nil {
 		return nil, nil, nil, err
 	}
@@ -44,7 +45,7 @@ func (f postgresFlags) open(e *env) (*masterdata.Store, *migrate.Migrator, func(
 }
 
 type tenantCreateCmd struct {
-	postgresFlags
+	storeFlags
 	Key          string `arg:"" help:"Lower-case letters, digits and dashes."`
 	Name         string `arg:"" help:"What people call it."`
 	AdminEmail   string `help:"Log-in of the first admin." required:"" placeholder:"ADDRESS"`
@@ -102,7 +103,7 @@ func (c *tenantCreateCmd) Run(e *env) error {
 }
 
 type tenantListCmd struct {
-	postgresFlags
+	storeFlags
 	JSON bool `help:"Print JSON, one tenant a line."`
 }
 
@@ -136,7 +137,7 @@ func (c *tenantListCmd) Run(e *env) error {
 }
 
 type tenantSuspendCmd struct {
-	postgresFlags
+	storeFlags
 	Tenant string `arg:"" help:"Key or id."`
 }
 
@@ -152,7 +153,7 @@ func (c *tenantSuspendCmd) Run(e *env) error {
 }
 
 type tenantResumeCmd struct {
-	postgresFlags
+	storeFlags
 	Tenant string `arg:"" help:"Key or id."`
 }
 

@@ -37,7 +37,7 @@ type upCmd struct {
 	KafkaBrokers   []string `help:"Use this Kafka in place of the embedded one." placeholder:"ADDR"`
 	RegistryURL    string   `help:"Use this schema registry." name:"registry-url" placeholder:"URL"`
 	ClickhouseURL  string   `help:"Use this ClickHouse." name:"clickhouse-url" placeholder:"URL"`
-	PostgresURL    string   `help:"Use this Postgres." name:"postgres-url" placeholder:"URL"`
+	PostgresURL    string   `help:"Use this Postgres." name:"postgres-url" placeholder:"URL" secret:""`
 	Partitions     int32    `help:"Partitions that lines are spread over, when topics are made." default:"4"`
 }
 
@@ -101,9 +101,22 @@ func (u *upRun) prepare() (err error) {
 	return nil
 }
 
+// environ is what every child gets by its environment: secrets, since other
+// users can read command lines, and the file that the roles' settings are in.
+func (u *upRun) environ() []string {
+	var env []string
+	if u.postgres != "" {
+		env = append(env, "FOODFLOW_POSTGRES_URL="+u.postgres)
+	}
+	if u.e.config != "" {
+		env = append(env, "FOODFLOW_CONFIG="+u.e.config)
+	}
+	return env
+}
+
 // child starts one of our own commands as a supervised process.
 func (u *upRun) child(ctx context.Context, name string, args ...string) error {
-	p := &lifecycle.Process{Name: name, Path: u.self, Args: args, Log: u.log, Logger: u.r.logger}
+	p := &lifecycle.Process{Name: name, Path: u.self, Args: args, Env: u.environ(), Log: u.log, Logger: u.r.logger}
 	return u.r.group.Start(ctx, name, p.Start, p.Stop)
 }
 
@@ -158,7 +171,8 @@ func (u *upRun) startPostgres(ctx context.Context) error {
 
 // migrate runs foodflow migrate to its end.
 func (u *upRun) migrate(ctx context.Context) error {
-	cmd := exec.CommandContext(ctx, u.self, "migrate", "--kafka-brokers", u.kafka, "--kafka-partitions", fmt.Sprint(u.Partitions), "--clickhouse-url", u.clickhouse, "--postgres-url", u.postgres)
+	cmd := exec.CommandContext(ctx, u.self, "migrate", "--kafka-brokers", u.kafka, "--kafka-partitions", fmt.Sprint(u.Partitions), "--clickhouse-url", u.clickhouse)
+	cmd.Env = append(os.Environ(), u.environ()...)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("making topics and tables: %w: %s", err, out)
 	}
@@ -169,7 +183,7 @@ func (u *upRun) startRoles(ctx context.Context) error {
 	// The api goes first: the roles behind it need what its relay carries.
 	common := []string{"--kafka-brokers", u.kafka, "--registry-url", u.registry, "--cache-dir", u.DataDir}
 	if err := u.child(ctx, "api", append([]string{
-		"api", "--http-addr", u.addrs["api"], "--admin-addr", u.addrs["api-admin"], "--postgres-url", u.postgres, "--clickhouse-url", u.clickhouse,
+		"api", "--http-addr", u.addrs["api"], "--admin-addr", u.addrs["api-admin"], "--clickhouse-url", u.clickhouse,
 		"--secret-file", u.dir("secret"), "--operator-tenant", demo.TenantKey,
 	}, common...)...); err != nil {
 		return err

@@ -145,13 +145,13 @@ func (a *attack) launch(p *process) (int, error) {
 
 // hostileRounds is how many of each attack run together; make chaos raises it.
 func hostileRounds(t *testing.T) int {
-	v := os.Getenv("FOODFLOW_HOSTILE")
+	v := os.Getenv("FOODFLOW_TEST_HOSTILE")
 	if v == "" {
 		return 3
 	}
 	n, err := strconv.Atoi(v)
 	if err != nil {
-		t.Fatal("FOODFLOW_HOSTILE: ", err)
+		t.Fatal("FOODFLOW_TEST_HOSTILE: ", err)
 	}
 	return n
 }

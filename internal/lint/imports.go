@@ -32,7 +32,7 @@ func homes() []home {
 		{"github.com/danielgtaylor/huma", []string{"api"}},
 		{"github.com/go-chi/chi", []string{"api"}},
 		{"github.com/coder/websocket", []string{"api"}},
-		{"github.com/alecthomas/kong", []string{"cmd"}},
+		{"github.com/alecthomas/kong", []string{"cmd", "internal/config"}},
 		{"github.com/knadh/koanf", []string{"internal/config"}},
 		{"pgregory.net/rapid", nil},
 		{"go.uber.org/goleak", nil},

@@ -8,10 +8,10 @@ import (
 )
 
 // TestManyTenants measures provisioning and the check at start-up for as many
-// tenants as FOODFLOW_TENANTS says; a few by default, a thousand in make chaos.
+// tenants as FOODFLOW_TEST_TENANTS says; a few by default, a thousand in make chaos.
 func TestManyTenants(t *testing.T) {
 	n := 10
-	if v, err := strconv.Atoi(os.Getenv("FOODFLOW_TENANTS")); err == nil {
+	if v, err := strconv.Atoi(os.Getenv("FOODFLOW_TEST_TENANTS")); err == nil {
 		n = v
 	}
 	m, db := migrator(t)
