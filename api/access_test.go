@@ -155,8 +155,10 @@ func TestRoleTable(t *testing.T) {
 
 // TestNothingOfAnotherTenant is promise S1: every route with every id of the
 // demo tenant, asked by the rival's admin.
-func TestNothingOfAnotherTenant(t *testing.T) {
-	w := newWorld(t)
+func TestNothingOfAnotherTenant(t *testing.T) { nothingOfAnotherTenant(t, newWorld(t)) }
+
+func nothingOfAnotherTenant(t *testing.T, w *world) {
+	t.Helper()
 	token := w.admin()
 	made := w.call(token, "POST", "/api/v1/plant-ops/batches", map[string]any{"key": "B-1", "line_id": demo.ID("line", demo.Bottling), "product_id": demo.ID("product", "water-500"), "unit": "bottle", "planned_quantity": 10}).want(t, 201)
 	ids := map[string]string{

@@ -55,11 +55,18 @@ const rivalAdmin, rivalPassword = "admin@rival.example", "rival-password"
 
 func newWorld(t testing.TB) *world {
 	t.Helper()
+	cfg := postgres.DefaultConfig()
+	cfg.URL = testkit.Postgres(t)
+	return newWorldOn(t, cfg, cfg.URL)
+}
+
+// newWorldOn is newWorld on a database that migrations reach directly.
+func newWorldOn(t testing.TB, pc postgres.Config, direct string) *world {
+	t.Helper()
 	w := &world{t: t, dir: directory.NewStore(), read: &fakeReadings{}, rec: &fakeRecorder{}, logs: &safeBuffer{}, hasher: password.New(2, 10*time.Second)}
-	w.cfg = postgres.DefaultConfig()
-	w.cfg.URL = testkit.Postgres(t)
+	w.cfg = pc
 	mc := migrate.DefaultConfig()
-	mc.URL = w.cfg.URL
+	mc.URL = direct
 	log := slog.New(slog.NewJSONHandler(w.logs, nil))
 	m, err := migrate.New(mc, log)
 	must(t, err)

@@ -12,8 +12,10 @@ import (
 
 // TestEveryChangeIsAudited is promise S19: each changing route that succeeds
 // leaves a row, and the chain holds.
-func TestEveryChangeIsAudited(t *testing.T) {
-	w := newWorld(t)
+func TestEveryChangeIsAudited(t *testing.T) { everyChangeIsAudited(t, newWorld(t)) }
+
+func everyChangeIsAudited(t *testing.T, w *world) {
+	t.Helper()
 	token := w.admin()
 	rows := func() float64 {
 		return w.call(token, "GET", auditPath+"/check", nil).want(t, 200).json(t)["rows"].(float64)

@@ -27,6 +27,7 @@ need() { # package, what for
   why+=("$1 ($2)")
 }
 have_postgres || need postgresql "the store of master data"
+have pgbouncer || [ -x /usr/sbin/pgbouncer ] || need pgbouncer "the pool before Postgres in the tests"
 have java || need default-jre-headless "Apache Kafka in the tests"
 have mvn || need maven "fetches Apache Kafka"
 have kcat || need kcat "a second Kafka client in the tests"
@@ -59,6 +60,14 @@ say "installing ${why[*]}"
 if [ ! -e /etc/postgresql-common/createcluster.conf ]; then
   "${as_root[@]}" mkdir -p /etc/postgresql-common
   echo 'create_main_cluster = false' | "${as_root[@]}" tee /etc/postgresql-common/createcluster.conf >/dev/null
+fi
+# Nor is any other service to start by itself: a policy says so while packages
+# are unpacked (a machine that has one keeps its own).
+policy=/usr/sbin/policy-rc.d
+if [ ! -e "$policy" ]; then
+  printf '#!/bin/sh\nexit 101\n' | "${as_root[@]}" tee "$policy" >/dev/null
+  "${as_root[@]}" chmod 755 "$policy"
+  trap '"${as_root[@]}" rm -f "$policy"' EXIT
 fi
 "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get update -qq
 "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -55,17 +56,18 @@ func (f registryFlags) config() registry.Config {
 
 // postgresFlags say how to reach Postgres.
 type postgresFlags struct {
-	URL string `help:"Postgres. The commands migrate and tenants, and the api role for new tenants, make schemas and roles." name:"url" placeholder:"URL" secret:""`
+	URL       string `help:"Postgres. The commands migrate and tenants, and the api role for new tenants, make schemas and roles." name:"url" placeholder:"URL" secret:""`
+	DirectURL string `help:"Postgres itself, where postgres-url is a PgBouncer in transaction mode: for notifications and migrations, which need a session." name:"direct-url" placeholder:"URL" secret:""`
 }
 
 func (f postgresFlags) config() postgres.Config {
 	c := postgres.DefaultConfig()
-	c.URL = f.URL
+	c.URL, c.Direct = f.URL, f.DirectURL
 	return c
 }
 
 func (f postgresFlags) migrator(parallel int) migrate.Config {
-	return migrate.Config{URL: f.URL, Parallel: parallel}
+	return migrate.Config{URL: cmp.Or(f.DirectURL, f.URL), Parallel: parallel}
 }
 
 // clickhouseFlags say how to reach ClickHouse.

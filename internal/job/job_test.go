@@ -37,10 +37,13 @@ func database(t *testing.T) (string, *postgres.DB) {
 	return mc.URL, open(t, mc.URL)
 }
 
-func open(t *testing.T, url string) *postgres.DB {
+func open(t *testing.T, url string) *postgres.DB { return openThrough(t, url, "") }
+
+// openThrough reaches Postgres through a PgBouncer when direct is given.
+func openThrough(t *testing.T, url, direct string) *postgres.DB {
 	t.Helper()
 	cfg := postgres.DefaultConfig()
-	cfg.URL = url
+	cfg.URL, cfg.Direct = url, direct
 	db, err := postgres.Open(context.Background(), cfg)
 	must(t, err)
 	t.Cleanup(db.Close)

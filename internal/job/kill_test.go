@@ -18,6 +18,7 @@ import (
 	"github.com/foodflow/foodflow/internal/job"
 	"github.com/foodflow/foodflow/internal/plant"
 	"github.com/foodflow/foodflow/internal/postgres"
+	"github.com/foodflow/foodflow/internal/testkit"
 )
 
 // The work of the kill tests: each of three steps adds ten to a sum, one by one,
@@ -58,7 +59,7 @@ func killKinds(db *postgres.DB) []job.Kind {
 // workUntilDone is the life of the child.
 func workUntilDone(ctx context.Context, url, _ string, id plant.ID) error {
 	cfg := postgres.DefaultConfig()
-	cfg.URL = url
+	cfg.URL, cfg.Direct = url, os.Getenv(childDirect)
 	db, err := postgres.Open(ctx, cfg)
 	if err != nil {
 		return err
@@ -108,34 +109,48 @@ func TestKilledAtEachPhase(t *testing.T) {
 		// The control: the harness sees a step that adds again.
 		{"blind", "test.middle.two:kill@4", false},
 	} {
-		t.Run(c.point, func(t *testing.T) {
-			exec1(t, db, "DROP TABLE IF EXISTS effects")
-			exec1(t, db, "CREATE TABLE effects (name text PRIMARY KEY)")
-			j, err := s.Ask(t.Context(), job.Request{Kind: c.kind, Actor: "system"})
-			must(t, err)
-			if out, err := run(t, url, c.kind, j.ID, c.point); !killed(err) {
-				t.Fatalf("the first process was not killed: %v: %s", err, out)
-			}
-			if j, err = s.Get(t.Context(), j.ID); err != nil || !j.Open() {
-				t.Fatalf("after the kill: %+v, %v", j, err)
-			}
-			// River waits a quarter of a minute for a leader that died; the test
-			// doesn't.
-			exec1(t, db, "DELETE FROM river_leader")
-			at := time.Now()
-			if out, err := run(t, url, c.kind, j.ID, ""); err != nil {
-				t.Fatalf("the second process: %v: %s", err, out)
-			}
-			var n int
-			must(t, db.InShared(t.Context(), func(ctx context.Context, tx pgx.Tx) error {
-				return tx.QueryRow(ctx, "SELECT count(*) FROM effects").Scan(&n)
-			}))
-			if want := each * len(killSteps); (n == want) != c.exact || n < want {
-				t.Errorf("%d effects, want %d: %v", n, want, c.exact)
-			}
-			t.Logf("done %v after the second process began, %d effects", time.Since(at).Round(time.Millisecond), n)
-		})
+		t.Run(c.point, func(t *testing.T) { killedAndResumed(t, s, db, url, "", c.kind, c.point, c.exact) })
 	}
+}
+
+// TestKilledThroughPgBouncer is the same behind a PgBouncer in transaction mode.
+func TestKilledThroughPgBouncer(t *testing.T) {
+	direct, db := database(t)
+	url := testkit.PgBouncer(t, direct)
+	cfg := quick()
+	cfg.Workers = 0
+	s, err := job.New(cfg, openThrough(t, url, direct), nil, nil, slog.New(slog.DiscardHandler))
+	must(t, err)
+	killedAndResumed(t, s, db, url, direct, "named", "test.middle.two:kill@4", true)
+}
+
+func killedAndResumed(t *testing.T, s *job.Service, db *postgres.DB, url, direct, kind, point string, exact bool) {
+	t.Helper()
+	exec1(t, db, "DROP TABLE IF EXISTS effects")
+	exec1(t, db, "CREATE TABLE effects (name text PRIMARY KEY)")
+	j, err := s.Ask(t.Context(), job.Request{Kind: kind, Actor: "system"})
+	must(t, err)
+	if out, err := run(t, url, direct, kind, j.ID, point); !killed(err) {
+		t.Fatalf("the first process was not killed: %v: %s", err, out)
+	}
+	if j, err = s.Get(t.Context(), j.ID); err != nil || !j.Open() {
+		t.Fatalf("after the kill: %+v, %v", j, err)
+	}
+	// River waits a quarter of a minute for a leader that died; the test
+	// doesn't.
+	exec1(t, db, "DELETE FROM river_leader")
+	at := time.Now()
+	if out, err := run(t, url, direct, kind, j.ID, ""); err != nil {
+		t.Fatalf("the second process: %v: %s", err, out)
+	}
+	var n int
+	must(t, db.InShared(t.Context(), func(ctx context.Context, tx pgx.Tx) error {
+		return tx.QueryRow(ctx, "SELECT count(*) FROM effects").Scan(&n)
+	}))
+	if want := each * len(killSteps); (n == want) != exact || n < want {
+		t.Errorf("%d effects, want %d: %v", n, want, exact)
+	}
+	t.Logf("done %v after the second process began, %d effects", time.Since(at).Round(time.Millisecond), n)
 }
 
 func exec1(t *testing.T, db *postgres.DB, statement string) {
@@ -146,10 +161,10 @@ func exec1(t *testing.T, db *postgres.DB, statement string) {
 	}))
 }
 
-func run(t *testing.T, url, kind string, id plant.ID, point string) (string, error) {
+func run(t *testing.T, url, direct, kind string, id plant.ID, point string) (string, error) {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), os.Args[0])
-	cmd.Env = append(os.Environ(), childURL+"="+url, childKind+"="+kind, childJob+"="+id.String(), fault.Variable+"="+point)
+	cmd.Env = append(os.Environ(), childURL+"="+url, childDirect+"="+direct, childKind+"="+kind, childJob+"="+id.String(), fault.Variable+"="+point)
 	var out strings.Builder
 	cmd.Stdout, cmd.Stderr = &out, &out
 	return out.String(), cmd.Run()

@@ -15,9 +15,10 @@ import (
 
 // The child of the kill tests is this test program again, as a worker.
 const (
-	childURL  = "FOODFLOW_JOB_CHILD"
-	childKind = "FOODFLOW_JOB_KIND"
-	childJob  = "FOODFLOW_JOB_ID"
+	childURL    = "FOODFLOW_JOB_CHILD"
+	childDirect = "FOODFLOW_JOB_DIRECT"
+	childKind   = "FOODFLOW_JOB_KIND"
+	childJob    = "FOODFLOW_JOB_ID"
 )
 
 func TestMain(m *testing.M) {

@@ -17,8 +17,8 @@
 // commits, and reading by id keeps their order. The xid column stays for readers
 // of the event store, who do remember a position.
 //
-// NOTIFY only wakes: the relay looks every Interval in any case, and works
-// behind a PgBouncer that passes no notifications.
+// NOTIFY only wakes: the relay looks every Interval in any case. A PgBouncer in
+// transaction mode passes no notifications, so it listens on Postgres itself.
 //
 // Failure. Postgres or Kafka down: the relay tries again, and the outbox grows
 // meanwhile. Kafka's ack lost: the rows go out again. A relay that is cut off

@@ -174,12 +174,10 @@ func (r *Relay) listen(ctx context.Context) {
 }
 
 func (r *Relay) listenOnce(ctx context.Context) error {
-	conn, err := r.db.Pool().Acquire(ctx)
+	c, err := r.db.Session(ctx)
 	if err != nil {
 		return fmt.Errorf("connecting to listen: %w", err)
 	}
-	// Taken out of the pool: a session that listens must not serve others.
-	c := conn.Hijack()
 	defer func() { _ = c.Close(context.WithoutCancel(ctx)) }()
 	if _, err := c.Exec(ctx, "LISTEN "+masterdata.Channel); err != nil {
 		return fmt.Errorf("listening: %w", err)

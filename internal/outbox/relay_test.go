@@ -32,6 +32,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 type world struct {
 	t     testing.TB
+	cfg   postgres.Config
 	db    *postgres.DB
 	store *masterdata.Store
 	m     *migrate.Migrator
@@ -47,12 +48,19 @@ func newWorld(t testing.TB) *world {
 
 func newWorldAt(t testing.TB, url string) *world {
 	t.Helper()
+	cfg := postgres.DefaultConfig()
+	cfg.URL, cfg.MaxConns = url, 40
+	return newWorldOn(t, cfg)
+}
+
+func newWorldOn(t testing.TB, cfg postgres.Config) *world {
+	t.Helper()
 	cluster, err := kfake.NewCluster(kfake.NumBrokers(1))
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(cluster.Close)
-	w := &world{t: t, kafka: broker.DefaultConfig()}
+	w := &world{t: t, cfg: cfg, kafka: broker.DefaultConfig()}
 	w.kafka.Brokers = cluster.ListenAddrs()
 	if w.out, err = broker.Client(w.kafka); err != nil {
 		t.Fatal(err)
@@ -64,10 +72,10 @@ func newWorldAt(t testing.TB, url string) *world {
 	if w.codec, err = schemas.NewStaticCodec(); err != nil {
 		t.Fatal(err)
 	}
-	cfg := postgres.DefaultConfig()
-	cfg.URL, cfg.MaxConns = url, 40
 	mc := migrate.DefaultConfig()
-	mc.URL = cfg.URL
+	if mc.URL = cfg.Direct; mc.URL == "" {
+		mc.URL = cfg.URL
+	}
 	if w.m, err = migrate.New(mc, slog.New(slog.DiscardHandler)); err != nil {
 		t.Fatal(err)
 	}
@@ -167,8 +175,10 @@ func (w *world) waiting() (n int) {
 }
 
 // TestChangesReachTheDirectory follows a key from its making to its revocation.
-func TestChangesReachTheDirectory(t *testing.T) {
-	w := newWorld(t)
+func TestChangesReachTheDirectory(t *testing.T) { changesReachTheDirectory(t, newWorld(t)) }
+
+func changesReachTheDirectory(t *testing.T, w *world) {
+	t.Helper()
 	reg := prometheus.NewPedanticRegistry()
 	run(t, w.relay(reg, w.out).Run)
 	dir := directory.NewStore()
@@ -323,8 +333,10 @@ func (h *highWater) skipped() int {
 }
 
 // TestOrderPerAggregate changes the same things from many goroutines.
-func TestOrderPerAggregate(t *testing.T) {
-	w := newWorld(t)
+func TestOrderPerAggregate(t *testing.T) { orderPerAggregate(t, newWorld(t)) }
+
+func orderPerAggregate(t *testing.T, w *world) {
+	t.Helper()
 	run(t, w.relay(nil, w.out).Run)
 	run(t, w.relay(nil, w.out).Run) // a second relay must not disturb
 	who := w.tenant("acme")

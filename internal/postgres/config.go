@@ -14,21 +14,21 @@ import (
 type Config struct {
 	// URL is postgres://user:password@host:port/database?…
 	URL string
+	// Direct reaches Postgres itself where URL names a PgBouncer in transaction
+	// mode, for what needs a session. Empty: URL names Postgres itself.
+	Direct string
 	// MaxConns bounds the pool of this process.
 	MaxConns int32
 	// Acquire bounds the wait for a connection.
 	Acquire time.Duration
 	// Statement bounds one statement on the server.
 	Statement time.Duration
-	// StatementCache keeps prepared statements; switch it off behind a
-	// PgBouncer older than 1.21 in transaction mode.
-	StatementCache bool
 }
 
 // DefaultConfig has no URL; an empty one means the embedded engine to whoever
 // starts one.
 func DefaultConfig() Config {
-	return Config{MaxConns: 16, Acquire: 3 * time.Second, Statement: 30 * time.Second, StatementCache: true}
+	return Config{MaxConns: 16, Acquire: 3 * time.Second, Statement: 30 * time.Second}
 }
 
 // Validate names every fault at once.
@@ -39,6 +39,9 @@ func (c Config) Validate() error {
 	} else if _, err := pgxpool.ParseConfig(c.URL); err != nil {
 		// The parser's message would repeat the URL with its password.
 		errs = append(errs, errors.New("postgres.url: is not a postgres URL"))
+	}
+	if _, err := pgx.ParseConfig(c.Direct); c.Direct != "" && err != nil {
+		errs = append(errs, errors.New("postgres.direct: is not a postgres URL"))
 	}
 	if c.MaxConns < 1 || c.MaxConns > 10_000 {
 		errs = append(errs, errors.New("postgres.max_conns: must be between 1 and 10000"))
@@ -56,6 +59,11 @@ func (c Config) Validate() error {
 type DB struct {
 	pool    *pgxpool.Pool
 	acquire time.Duration
+	// session reaches Postgres itself.
+	session *pgx.ConnConfig
+	// limits are the statements that bound a transaction, "" where the session
+	// carries the bounds.
+	limits string
 }
 
 // Open makes the pool; it doesn't fail because Postgres is down.
@@ -70,18 +78,47 @@ func Open(ctx context.Context, c Config) (*DB, error) {
 	p.MaxConns = c.MaxConns
 	p.MaxConnIdleTime = 5 * time.Minute
 	p.ConnConfig.ConnectTimeout = c.Acquire
-	if !c.StatementCache {
-		p.ConnConfig.DefaultQueryExecMode = pgx.QueryExecModeExec
+	p.ConnConfig.RuntimeParams["application_name"] = "foodflow"
+	db := &DB{acquire: c.Acquire, session: p.ConnConfig.Copy()}
+	if c.Direct != "" {
+		db.pooled(c, p.ConnConfig)
+	} else {
+		p.ConnConfig.RuntimeParams["statement_timeout"] = fmt.Sprint(c.Statement.Milliseconds())
+		p.ConnConfig.RuntimeParams["idle_in_transaction_session_timeout"] = fmt.Sprint(idle.Milliseconds())
 	}
-	params := p.ConnConfig.RuntimeParams
-	params["statement_timeout"] = fmt.Sprint(c.Statement.Milliseconds())
-	params["idle_in_transaction_session_timeout"] = "60000"
-	params["application_name"] = "foodflow"
-	pool, err := pgxpool.NewWithConfig(ctx, p)
-	if err != nil {
+	if db.pool, err = pgxpool.NewWithConfig(ctx, p); err != nil {
 		return nil, fmt.Errorf("opening postgres: %w", err)
 	}
-	return &DB{pool: pool, acquire: c.Acquire}, nil
+	return db, nil
+}
+
+// idle is how long a transaction may wait for its client.
+const idle = time.Minute
+
+// pooled makes the pool fit for a PgBouncer in transaction mode, where the next
+// statement may meet another server process: it refuses settings of a session,
+// so each transaction sets its own; and it knows no prepared statement by name,
+// so the client keeps what a statement's parameters are and sends the text.
+func (db *DB) pooled(c Config, conn *pgx.ConnConfig) {
+	conn.DefaultQueryExecMode = pgx.QueryExecModeCacheDescribe
+	db.limits = fmt.Sprintf("SET LOCAL statement_timeout = %d; SET LOCAL idle_in_transaction_session_timeout = %d; ", c.Statement.Milliseconds(), idle.Milliseconds())
+	direct, err := pgx.ParseConfig(c.Direct)
+	if err != nil {
+		return // Validate has read it
+	}
+	direct.ConnectTimeout = c.Acquire
+	direct.RuntimeParams["application_name"] = "foodflow"
+	db.session = direct
+}
+
+// Session opens a connection of its own to Postgres itself, for what outlives a
+// transaction: LISTEN. The caller closes it.
+func (db *DB) Session(ctx context.Context) (*pgx.Conn, error) {
+	conn, err := pgx.ConnectConfig(ctx, db.session)
+	if err != nil {
+		return nil, classify(fmt.Errorf("opening a session: %w", err))
+	}
+	return conn, nil
 }
 
 // Pool gives the pool to packages that manage connections themselves.

@@ -4,10 +4,11 @@
 // Each tenant has a schema and a database role of its own. InTenant opens a
 // transaction, sets search_path and role with SET LOCAL, and runs the caller's
 // function in it. Both settings end with the transaction, whatever ends it, so a
-// connection never carries a tenant over to its next user, and PgBouncer in
-// transaction mode works. The role is the second wall: it holds rights on its
-// own schema only, so a statement that names another schema is refused by the
-// database even where the code is wrong.
+// connection never carries a tenant over to its next user, also behind a
+// PgBouncer in transaction mode, whatever its version: Config.Direct then names
+// Postgres itself, for the few things that need a session. The role is the
+// second wall: it holds rights on its own schema only, so a statement that names
+// another schema is refused by the database even where the code is wrong.
 //
 // Failure. Connect errors, shutdowns and exhausted pools become
 // fault.Unavailable; every other error is returned as it is, wrapped.

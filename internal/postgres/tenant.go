@@ -75,7 +75,7 @@ func (db *DB) in(ctx context.Context, settings string, fn func(ctx context.Conte
 	}
 	defer conn.Release()
 	err = pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error {
-		if _, err := tx.Exec(ctx, settings); err != nil {
+		if _, err := tx.Exec(ctx, db.limits+settings); err != nil {
 			return fmt.Errorf("entering schema: %w", err)
 		}
 		return fn(ctx, tx)

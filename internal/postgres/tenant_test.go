@@ -22,9 +22,24 @@ import (
 // TestConnectionCarriesNoTenantOver is promise S4: many workers of two tenants
 // share few connections, and cancel, panic and lose connections in the middle.
 func TestConnectionCarriesNoTenantOver(t *testing.T) {
-	cfg := postgres.DefaultConfig()
-	cfg.URL = testkit.Postgres(t)
-	cfg.MaxConns = 4
+	t.Run("direct", func(t *testing.T) {
+		cfg := postgres.DefaultConfig()
+		cfg.URL = testkit.Postgres(t)
+		cfg.MaxConns = 4
+		carriesNoTenantOver(t, cfg)
+	})
+	// Twenty connections of ours on four of the server.
+	t.Run("pgbouncer", func(t *testing.T) {
+		cfg := postgres.DefaultConfig()
+		cfg.Direct = testkit.Postgres(t)
+		cfg.URL = testkit.PgBouncer(t, cfg.Direct)
+		cfg.MaxConns = 20
+		carriesNoTenantOver(t, cfg)
+	})
+}
+
+func carriesNoTenantOver(t *testing.T, cfg postgres.Config) {
+	t.Helper()
 	db, tenants := twoTenants(t, cfg)
 	for _, id := range tenants {
 		if err := db.InTenant(t.Context(), id, func(ctx context.Context, tx pgx.Tx) error {
@@ -56,10 +71,26 @@ func TestConnectionCarriesNoTenantOver(t *testing.T) {
 		t.Fatalf("%d rows read, %d foreign", read.Load(), foreign.Load())
 	}
 	t.Logf("rows read %d, foreign %d", read.Load(), foreign.Load())
+	refusesForeignSchema(t, db, tenants)
 	// The negative control: SET without LOCAL carries over, and this test's
 	// way of looking sees it.
 	if !leaksWithoutLocal(t, db, tenants[0]) {
 		t.Error("the control found no leak, so the test proves nothing")
+	}
+}
+
+// refusesForeignSchema holds the second wall: a statement that names another
+// tenant's schema is refused by the database.
+func refusesForeignSchema(t *testing.T, db *postgres.DB, tenants []plant.ID) {
+	t.Helper()
+	for _, table := range []string{postgres.Schema(tenants[1]) + ".stop_reasons", "foodflow.tenants", "foodflow.signing_keys"} {
+		err := db.InTenant(t.Context(), tenants[0], func(ctx context.Context, tx pgx.Tx) error {
+			_, err := tx.Exec(ctx, "SELECT * FROM "+table)
+			return err
+		})
+		if code, _ := postgres.Code(err); code != "42501" { // insufficient_privilege
+			t.Errorf("reading %s: %v", table, err)
+		}
 	}
 }
 
@@ -97,20 +128,26 @@ func disturbedRead(ctx context.Context, db *postgres.DB, id plant.ID, how int) (
 
 func leaksWithoutLocal(t *testing.T, db *postgres.DB, id plant.ID) bool {
 	t.Helper()
-	conn, err := db.Pool().Acquire(t.Context())
+	const setting = "foodflow.control"
+	first, err := db.Pool().Acquire(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer conn.Release()
-	if _, err := conn.Exec(t.Context(), "BEGIN; SET search_path = "+postgres.Schema(id)+"; COMMIT"); err != nil {
+	if _, err := first.Exec(t.Context(), "BEGIN; SET "+setting+" = '"+id.String()+"'; COMMIT"); err != nil {
 		t.Fatal(err)
 	}
-	var path string
-	if err := conn.QueryRow(t.Context(), "SHOW search_path").Scan(&path); err != nil {
-		t.Fatal(err)
+	first.Release()
+	// Behind PgBouncer another connection of ours may meet that server process.
+	for range 200 {
+		var found *string
+		if err := db.Pool().QueryRow(t.Context(), "SELECT current_setting($1, true)", setting).Scan(&found); err != nil {
+			t.Fatal(err)
+		}
+		if found != nil && *found == id.String() {
+			return true
+		}
 	}
-	_, err = conn.Exec(t.Context(), "RESET search_path")
-	return err == nil && path == postgres.Schema(id)
+	return false
 }
 
 func TestDownIsUnavailable(t *testing.T) {
@@ -145,7 +182,9 @@ func TestConfigNamesFaultsWithoutSecrets(t *testing.T) {
 func twoTenants(t *testing.T, cfg postgres.Config) (*postgres.DB, []plant.ID) {
 	t.Helper()
 	mc := migrate.DefaultConfig()
-	mc.URL = cfg.URL
+	if mc.URL = cfg.Direct; mc.URL == "" {
+		mc.URL = cfg.URL
+	}
 	m, err := migrate.New(mc, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
