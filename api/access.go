@@ -56,8 +56,11 @@ func handle[I, O any](s *Server, roles Roles, op huma.Operation, do func(context
 	if strings.Contains(op.Path, "{id}") {
 		op.Errors = append(op.Errors, http.StatusNotFound)
 	}
+	if _, paged := typeOf[I]().FieldByName("Cursor"); paged || op.Method != http.MethodGet {
+		op.Errors = append(op.Errors, http.StatusBadRequest)
+	}
 	if op.Method != http.MethodGet {
-		op.Errors = append(op.Errors, http.StatusBadRequest, http.StatusRequestEntityTooLarge)
+		op.Errors = append(op.Errors, http.StatusRequestEntityTooLarge)
 	}
 	if op.Path != "/" && op.Path != "/health" {
 		op.Errors = append(op.Errors, http.StatusServiceUnavailable)

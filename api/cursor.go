@@ -17,6 +17,9 @@ type cursors struct {
 	bound  string
 }
 
+// maxCursor bounds what is read as a cursor; the longest, of stops, holds a reason.
+const maxCursor = 4096
+
 // tagBytes of HMAC-SHA-256 keep a cursor short; nothing is secret in it, and a
 // forged one would only page the caller's own list.
 const tagBytes = 12
@@ -45,8 +48,9 @@ func (c cursors) read(cursor string) (string, error) {
 	if cursor == "" {
 		return "", nil
 	}
-	bad := fault.NewInvalid(fault.Item{Location: "cursor", Rule: "cursor", Message: "is no cursor of this list with these filters"})
-	if len(cursor) > 1024 {
+	bad := fault.New(fault.BadRequest, "the cursor is none of this list with these filters")
+	bad.Items = []fault.Item{{Location: "cursor", Rule: "cursor", Message: "is no cursor of this list with these filters"}}
+	if len(cursor) > maxCursor {
 		return "", bad
 	}
 	b, err := base64.RawURLEncoding.Strict().DecodeString(cursor)

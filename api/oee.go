@@ -10,6 +10,7 @@ import (
 
 	"github.com/foodflow/foodflow/clickhouse/query"
 	"github.com/foodflow/foodflow/internal/fault"
+	"github.com/foodflow/foodflow/internal/plant"
 )
 
 type oeeIn struct {
@@ -65,7 +66,7 @@ type lineSpan[T any] struct {
 	From       stamp   `json:"from" format:"date-time"`
 	To         stamp   `json:"to" format:"date-time"`
 	Items      []T     `json:"items" nullable:"false"`
-	NextCursor *string `json:"next_cursor" doc:"always null: an answer holds the whole span"`
+	NextCursor *string `json:"next_cursor" doc:"null: the answer holds the whole span"`
 }
 
 type lineSpanOut[T any] struct{ Body lineSpan[T] }
@@ -166,9 +167,8 @@ func span[T any](ctx context.Context, s *Server, in *oeeIn, shape func(p *query.
 	if err != nil {
 		return nil, err
 	}
-	const minute = 60_000
-	from, to = from/minute*minute, (to+minute-1)/minute*minute
-	bucket := map[string]int64{"1m": minute, "1h": 60 * minute, "1d": 24 * 60 * minute}[in.Resolution]
+	from, to = from/minuteMS*minuteMS, (to+minuteMS-1)/minuteMS*minuteMS
+	bucket := map[string]int64{"1m": minuteMS, "1h": 60 * minuteMS, "1d": dayMS}[in.Resolution]
 	if bucket > 0 && (to-from)/bucket > maxOEEBuckets {
 		return nil, fault.NewInvalid(fault.Item{Location: "resolution", Rule: "range", Message: "is too fine for this span"})
 	}
@@ -198,11 +198,9 @@ type ledgerItem struct {
 }
 
 func ledgerOf(p *query.OEEParts, from, to int64) ledgerItem {
-	x := ledgerItem{From: stamp(from), To: stamp(to), Product: p.Product, Span: to - from, Classes: map[string]int64{
-		"no_signal": p.NoSignal, "unscheduled": p.Unscheduled, "planned_stop": p.PlannedStop, "setup": p.Setup, "cip": p.CIP,
-		"allergen_clean": p.AllergenClean, "breakdown": p.Breakdown, "minor_stop": p.MinorStop, "starved": p.Starved, "blocked": p.Blocked, "running": p.Running,
-	}}
-	for _, ms := range x.Classes {
+	x := ledgerItem{From: stamp(from), To: stamp(to), Product: p.Product, Span: to - from, Classes: map[string]int64{}}
+	for c, ms := range p.Times() {
+		x.Classes[plant.TimeClass(c).String()] = ms
 		x.Known += ms
 	}
 	return x

@@ -30,6 +30,7 @@ type Readings interface {
 	Buckets(ctx context.Context, res query.Resolution, q query.ReadingsQuery) ([]query.Bucket, bool, error)
 	Anomalies(ctx context.Context, q query.AnomaliesQuery) ([]query.Anomaly, bool, error)
 	OEE(ctx context.Context, q query.OEEQuery) ([]query.OEEParts, error)
+	LineStates(ctx context.Context, tenant, line plant.ID, from, to int64) ([]query.LineState, error)
 	Ping(ctx context.Context) error
 }
 
@@ -120,6 +121,7 @@ func (s *Server) routes() {
 	s.readingRoutes()
 	s.anomalyRoutes()
 	s.oeeRoutes()
+	s.downtimeRoute()
 }
 
 // Handler serves the API without a listener.

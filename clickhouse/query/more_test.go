@@ -106,3 +106,43 @@ func TestHostileParameters(t *testing.T) {
 		}
 	}
 }
+
+// TestLineStates gives the states of a span with the one before it, in the
+// order in which the ledger takes them.
+func TestLineStates(t *testing.T) {
+	r, s := open(t)
+	b := sink.NewLineEvents()
+	for i, sec := range []int64{10, 30, 20, 40, 40} {
+		e := plant.LineEvent{Tenant: tenant, Line: line, ID: plant.NameID(tenant, fmt.Sprint(i)), TS: day0 + sec*1000, Type: plant.EventState, State: plant.State(i + 1), Reason: fmt.Sprint(i)}
+		b.Append(&e, 0, int64(i))
+		e.Line = sensor
+		b.Append(&e, 0, int64(i))
+		e.Line, e.Type, e.TS = line, plant.EventCount, e.TS+1
+		b.Append(&e, 0, int64(i))
+	}
+	insert(t, s, b)
+	for span, want := range map[[2]int64]string{
+		{0, 5}: "", {0, 11}: "0", {11, 12}: "0", {25, 40}: "2 1", {30, 31}: "2 1", {41, 50}: "", {10, 41}: "0 2 1",
+	} {
+		list, err := r.LineStates(t.Context(), tenant, line, day0+span[0]*1000, day0+span[1]*1000)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := ""
+		for i, x := range list {
+			if i > 0 && x.TS < list[i-1].TS {
+				t.Errorf("%v: out of order", span)
+			}
+			got += x.Reason + " "
+		}
+		if want == "" && span[0] == 41 || span == [2]int64{10, 41} {
+			if len(list) == 0 || list[len(list)-1].TS != day0+40_000 {
+				t.Errorf("%v: %v", span, list)
+			}
+			continue
+		}
+		if got != want+" " && got != want {
+			t.Errorf("%v: %q, want %q", span, got, want)
+		}
+	}
+}

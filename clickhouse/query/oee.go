@@ -47,6 +47,18 @@ type OEEParts struct {
 	Revisions     int64   `json:"revisions"` // parts that revise an earlier one
 }
 
+// Times gives the time in each class, by its number.
+func (p *OEEParts) Times() (ms [plant.NumTimeClasses]int64) {
+	for c, v := range map[plant.TimeClass]int64{
+		plant.ClassNoSignal: p.NoSignal, plant.ClassUnscheduled: p.Unscheduled, plant.ClassPlannedStop: p.PlannedStop, plant.ClassSetup: p.Setup,
+		plant.ClassCIP: p.CIP, plant.ClassAllergenClean: p.AllergenClean, plant.ClassBreakdown: p.Breakdown, plant.ClassMinorStop: p.MinorStop,
+		plant.ClassStarved: p.Starved, plant.ClassBlocked: p.Blocked, plant.ClassRunning: p.Running,
+	} {
+		ms[c] = v
+	}
+	return ms
+}
+
 // OEE reads the sums, oldest bucket first.
 func (r *Reader) OEE(ctx context.Context, q OEEQuery) ([]OEEParts, error) {
 	if q.BucketMS < 0 || q.BucketMS%60_000 != 0 {

@@ -84,6 +84,12 @@ func TimeClasses() []string {
 // String names the class.
 func (c TimeClass) String() string { return nameOf(TimeClasses(), int(c)) }
 
+// ParseTimeClass reads a name.
+func ParseTimeClass(s string) (TimeClass, bool) {
+	i, ok := indexOf(TimeClasses(), s)
+	return TimeClass(i), ok
+}
+
 // OEEPart is a change of one line's figures for one minute and product: the
 // parts from which every OEE figure is a ratio of sums, never a percentage.
 // A minute's first part holds its figures; a later fact adds a part with the

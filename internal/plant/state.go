@@ -51,3 +51,32 @@ func ParseState(s string) (State, bool) {
 	i, ok := indexOf(States(), s)
 	return State(i), ok
 }
+
+// Class gives the class of the time ledger that a line is in by its state alone.
+// A stop by an internal cause is own: whether it is a minor stop or a breakdown
+// is a matter of its length, whether it was planned one of its reason.
+func (s State) Class() (c TimeClass, own bool) {
+	switch s {
+	case StateExecute:
+		return ClassRunning, false
+	case StateLack, StateSuspended, StateSuspending, StateUnsuspending:
+		return ClassStarved, false
+	case StateTailback:
+		return ClassBlocked, false
+	case StateCIP:
+		return ClassCIP, false
+	case StateAllergenClean:
+		return ClassAllergenClean, false
+	case StateChangeover, StateStarting, StateResetting:
+		return ClassSetup, false
+	case StateIdle, StateCompleting, StateCompleted, StateMaintenance:
+		return ClassPlannedStop, false
+	case StateUndefined:
+		return ClassNoSignal, false
+	case StateStopped, StateStopping, StateAborting, StateAborted, StateHolding, StateHeld, StateUnholding, StateClearing:
+	}
+	return ClassMinorStop, true
+}
+
+// DefaultMinorStopMS is the longest minor stop where a line says nothing else.
+const DefaultMinorStopMS = int64(5 * 60_000)

@@ -26,7 +26,7 @@ func DefaultConfig() Config {
 	return Config{
 		Ideal:          func(string, int64) float64 { return 0 },
 		PlannedReasons: map[string]bool{"break": true, "meal": true, "no_orders": true},
-		MinorStopMS:    5 * minuteMS,
+		MinorStopMS:    plant.DefaultMinorStopMS,
 		SilenceMS:      2 * minuteMS,
 		Policy:         1,
 	}
@@ -38,25 +38,8 @@ const internalStop = plant.TimeClass(255)
 
 // class maps a state to its class.
 func class(cfg *Config, s plant.State, reason string) plant.TimeClass {
-	switch s {
-	case plant.StateExecute:
-		return plant.ClassRunning
-	case plant.StateLack, plant.StateSuspended, plant.StateSuspending, plant.StateUnsuspending:
-		return plant.ClassStarved
-	case plant.StateTailback:
-		return plant.ClassBlocked
-	case plant.StateCIP:
-		return plant.ClassCIP
-	case plant.StateAllergenClean:
-		return plant.ClassAllergenClean
-	case plant.StateChangeover, plant.StateStarting, plant.StateResetting:
-		return plant.ClassSetup
-	case plant.StateIdle, plant.StateCompleting, plant.StateCompleted, plant.StateMaintenance:
-		return plant.ClassPlannedStop
-	case plant.StateUndefined:
-		return plant.ClassNoSignal
-	case plant.StateStopped, plant.StateStopping, plant.StateAborting, plant.StateAborted, plant.StateHolding, plant.StateHeld,
-		plant.StateUnholding, plant.StateClearing:
+	if c, own := s.Class(); !own {
+		return c
 	}
 	if cfg.PlannedReasons[reason] {
 		return plant.ClassPlannedStop
