@@ -1,6 +1,7 @@
 package api
 
 import (
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -38,6 +39,8 @@ type Config struct {
 	// TLS says that clients reach this port by HTTPS, so that they are told to
 	// keep to it.
 	TLS bool
+	// Certificates make the listener speak TLS; nil: plain HTTP.
+	Certificates *tls.Config
 	// Version is shown at / and /health.
 	Version string
 }

@@ -142,8 +142,13 @@ func (s *Server) Start(ctx context.Context, failed func(error)) error {
 		return fmt.Errorf("listening for the api: %w", err)
 	}
 	s.l = l
+	serve := s.http.Serve
+	if s.cfg.Certificates != nil {
+		s.http.TLSConfig = s.cfg.Certificates
+		serve = func(l net.Listener) error { return s.http.ServeTLS(l, "", "") } // the certificates are in TLSConfig
+	}
 	go func() {
-		if err := s.http.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+		if err := serve(l); !errors.Is(err, http.ErrServerClosed) {
 			failed(fmt.Errorf("serving the api: %w", err))
 		}
 	}()

@@ -2,14 +2,11 @@ package clickhouse
 
 import (
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"net/url"
-	"os"
 	"strconv"
 	"strings"
 	"time"
@@ -27,19 +24,13 @@ func NewClient(cfg Config) (*Client, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	transport := &http.Transport{
-		MaxIdleConnsPerHost: 64, IdleConnTimeout: 90 * time.Second, WriteBufferSize: 256 << 10, DisableCompression: true,
-		TLSClientConfig: &tls.Config{MinVersion: tls.VersionTLS12},
+	secure, err := cfg.TLS.Config()
+	if err != nil {
+		return nil, fmt.Errorf("making clickhouse client: %w", err)
 	}
-	if cfg.CAFile != "" {
-		pem, err := os.ReadFile(cfg.CAFile)
-		if err != nil {
-			return nil, fmt.Errorf("reading clickhouse.ca_file: %w", err)
-		}
-		transport.TLSClientConfig.RootCAs = x509.NewCertPool()
-		if !transport.TLSClientConfig.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, fmt.Errorf("clickhouse.ca_file: %s holds no certificate", cfg.CAFile)
-		}
+	transport := &http.Transport{
+		MaxIdleConnsPerHost: 64, MaxConnsPerHost: cfg.Conns, IdleConnTimeout: 90 * time.Second, WriteBufferSize: 256 << 10, DisableCompression: true,
+		TLSClientConfig: secure,
 	}
 	return &Client{cfg: cfg, http: &http.Client{Timeout: cfg.Timeout, Transport: transport}}, nil
 }

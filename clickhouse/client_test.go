@@ -87,7 +87,7 @@ func TestTLS(t *testing.T) {
 	cfg := clickhouse.DefaultConfig()
 	cfg.URL = srv.URL
 	for file, trusted := range map[string]bool{"": false, ca: true} {
-		cfg.CAFile = file
+		cfg.TLS.CA = file
 		c, err := clickhouse.NewClient(cfg)
 		if err != nil {
 			t.Fatal(err)
@@ -96,7 +96,7 @@ func TestTLS(t *testing.T) {
 			t.Errorf("ca file %q: %v", file, err)
 		}
 	}
-	cfg.CAFile = filepath.Join(t.TempDir(), "none")
+	cfg.TLS.CA = filepath.Join(t.TempDir(), "none")
 	if _, err := clickhouse.NewClient(cfg); err == nil {
 		t.Error("a missing file passed")
 	}

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"net/url"
 	"time"
+
+	"github.com/foodflow/foodflow/internal/tlsconf"
 )
 
 // Config says how to reach ClickHouse.
@@ -15,9 +17,10 @@ type Config struct {
 	Database string
 	User     string
 	Password string
-	// CAFile holds the certificates that an https address is checked against;
-	// empty means the system's.
-	CAFile string
+	// TLS is what https trusts and shows.
+	TLS tlsconf.Client
+	// Conns bounds the connections of this process; 0 doesn't.
+	Conns int
 	// Compression of what is sent: none (also ""), lz4 or zstd. It costs a core more than
 	// a loopback saves; over a slow network it is the other way round.
 	Compression string
@@ -44,6 +47,10 @@ func (c Config) Validate() error {
 	case "", "none", "lz4", "zstd":
 	default:
 		errs = append(errs, fmt.Errorf("clickhouse.compression: %q is not none, lz4 or zstd", c.Compression))
+	}
+	errs = append(errs, c.TLS.Validate("clickhouse.tls"))
+	if c.Conns < 0 {
+		errs = append(errs, errors.New("clickhouse.conns: must not be negative"))
 	}
 	if c.Timeout <= 0 {
 		errs = append(errs, errors.New("clickhouse.timeout: must be positive"))

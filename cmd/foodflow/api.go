@@ -30,12 +30,14 @@ import (
 
 type apiCmd struct {
 	HTTPAddr       string          `help:"Listen for HTTP." name:"http-addr" default:"127.0.0.1:8080"`
+	HTTPTLS        serverTLS       `embed:"" prefix:"http-tls-"`
 	AdminAddr      string          `help:"Listen for operators." default:"127.0.0.1:9083"`
+	Admin          adminFlags      `embed:"" prefix:"admin-"`
 	CacheDir       string          `help:"Folder for what the registry said." placeholder:"DIR"`
 	SecretFile     string          `help:"File with the installation's secret, 64 hexadecimal digits; made when missing." type:"path" default:"foodflow.secret"`
 	Origins        []string        `help:"Origins that may call from a browser." placeholder:"URL"`
 	OperatorTenant string          `help:"Key of the tenant whose admins manage tenants." placeholder:"KEY"`
-	BehindTLS      bool            `help:"Clients reach this port by HTTPS." name:"behind-tls"`
+	BehindTLS      bool            `help:"Clients reach this port by HTTPS through something in front of it." name:"behind-tls"`
 	Quota          rateFlags       `embed:"" prefix:"quota-"`
 	Kafka          kafkaFlags      `embed:"" prefix:"kafka-"`
 	Registry       registryFlags   `embed:"" prefix:"registry-"`
@@ -49,6 +51,9 @@ const queryLimit = 15 * time.Second
 // Run serves until told to stop.
 func (c *apiCmd) Run(e *env) error {
 	r := newRole(e, "api", c.AdminAddr)
+	if err := r.secureAdmin(c.Admin); err != nil {
+		return err
+	}
 	codec, err := r.codec(e.ctx, c.Registry, c.CacheDir)
 	if err != nil {
 		return err
@@ -115,6 +120,10 @@ func (c *apiCmd) server(e *env, r *role, db *postgres.DB, codec *schemas.Codec, 
 	if err := r.start(e.ctx, "signing keys", keys.Run); err != nil {
 		return nil, nil, err
 	}
+	cfg := c.config(secret)
+	if cfg.Certificates, err = r.secure("http", c.HTTPTLS, "h2", "http/1.1"); err != nil {
+		return nil, nil, err
+	}
 	// Two log-ins a core at once; the others wait for their turn.
 	hasher := password.New(2*runtime.GOMAXPROCS(0), 5*time.Second)
 	raiser := facts.New(store, codec, dir, r.reg, r.logger)
@@ -131,7 +140,7 @@ func (c *apiCmd) server(e *env, r *role, db *postgres.DB, codec *schemas.Codec, 
 	if err != nil {
 		return nil, nil, err
 	}
-	s, err := api.New(c.config(secret), api.Deps{
+	s, err := api.New(cfg, api.Deps{
 		Store: store, Directory: dir, Auth: logins,
 		Readings: ch, Recorder: api.NewRecorder(codec, broker.NewProducer(cl)), Provisioner: m, Jobs: jobs,
 		Registry: r.reg, Logger: r.logger, Now: time.Now,

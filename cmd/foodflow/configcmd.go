@@ -57,6 +57,9 @@ func (c *configCheckCmd) Run(e *env) error {
 		if err == nil {
 			continue
 		}
+		if only := new(config.Error); errors.As(err, &only) {
+			err = only // without the flag that kong was at
+		}
 		for line := range strings.SplitSeq(err.Error(), "\n") {
 			if !slices.Contains(seen, line) {
 				seen = append(seen, line)
@@ -134,18 +137,20 @@ Written by ` + "`make generate`" + ` from the flags. A default gives way to the 
 
 // Check names what is wrong with the configuration.
 func (c *ingestCmd) Check() error {
-	return errors.Join(c.Kafka.config().Validate(), c.Registry.config().Validate(), c.Quota.limits().Validate())
+	return errors.Join(c.Kafka.config().Validate(), c.Registry.config().Validate(), c.Quota.limits().Validate(),
+		c.HTTPTLS.files().Validate("http.tls"), c.MQTTTLS.files().Validate("mqtt.tls"), c.Admin.TLS.files().Validate("admin.tls"))
 }
 
 // Check names what is wrong with the configuration.
 func (c *processorsCmd) Check() error {
-	return errors.Join(c.Kafka.config().Validate(), c.Registry.config().Validate(), c.Clickhouse.config().Validate(), c.stream().Validate())
+	return errors.Join(c.Kafka.config().Validate(), c.Registry.config().Validate(), c.Clickhouse.config().Validate(), c.stream().Validate(),
+		c.Admin.TLS.files().Validate("admin.tls"))
 }
 
 // Check names what is wrong with the configuration.
 func (c *apiCmd) Check() error {
 	return errors.Join(c.Kafka.config().Validate(), c.Registry.config().Validate(), c.Clickhouse.config().Validate(), c.Postgres.config().Validate(),
-		c.config(make([]byte, secretBytes)).Validate())
+		c.config(make([]byte, secretBytes)).Validate(), c.HTTPTLS.files().Validate("http.tls"), c.Admin.TLS.files().Validate("admin.tls"))
 }
 
 // Check names what is wrong with the configuration.
@@ -159,7 +164,7 @@ func (c *migrateCmd) Check() error {
 // config is the API's.
 func (c *apiCmd) config(secret []byte) api.Config {
 	cfg := api.DefaultConfig()
-	cfg.Addr, cfg.Secret, cfg.Origins, cfg.OperatorTenant, cfg.TLS, cfg.Version = c.HTTPAddr, secret, c.Origins, c.OperatorTenant, c.BehindTLS, version
+	cfg.Addr, cfg.Secret, cfg.Origins, cfg.OperatorTenant, cfg.TLS, cfg.Version = c.HTTPAddr, secret, c.Origins, c.OperatorTenant, c.BehindTLS || c.HTTPTLS.files().Enabled(), version
 	cfg.Quotas = c.Quota.quotas()
 	return cfg
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"crypto/tls"
 	"fmt"
 	"log/slog"
 	"path/filepath"
@@ -20,67 +21,110 @@ import (
 	"github.com/foodflow/foodflow/internal/lifecycle"
 	"github.com/foodflow/foodflow/internal/migrate"
 	"github.com/foodflow/foodflow/internal/postgres"
+	"github.com/foodflow/foodflow/internal/tlsconf"
 	"github.com/foodflow/foodflow/schemas"
 	"github.com/foodflow/foodflow/schemas/registry"
 )
 
+// clientTLS say what TLS to a store trusts and shows.
+type clientTLS struct {
+	CA         string `help:"Authorities to check the server against, PEM; the system's without it." name:"ca" type:"path" placeholder:"FILE"`
+	Cert       string `help:"Own certificate, PEM." type:"path" placeholder:"FILE"`
+	Key        string `help:"Its key, PEM." type:"path" placeholder:"FILE"`
+	ServerName string `help:"Name the server's certificate must hold, where it is not the one it is reached by." placeholder:"NAME"`
+}
+
+func (f clientTLS) files() tlsconf.Client {
+	return tlsconf.Client{CA: f.CA, Cert: f.Cert, Key: f.Key, ServerName: f.ServerName}
+}
+
+// serverTLS say what a listener shows and wants to see.
+type serverTLS struct {
+	Cert     string `help:"Certificate of the listener with its intermediates, PEM; makes it speak TLS. Taken anew when the file changes." type:"path" placeholder:"FILE"`
+	Key      string `help:"Its key, PEM." type:"path" placeholder:"FILE"`
+	ClientCA string `help:"Authorities of clients' certificates, PEM; makes a client show one." name:"client-ca" type:"path" placeholder:"FILE"`
+	Optional bool   `help:"Let clients without a certificate in too." name:"client-optional"`
+}
+
+func (f serverTLS) files() tlsconf.Server {
+	return tlsconf.Server{Cert: f.Cert, Key: f.Key, ClientCA: f.ClientCA, Optional: f.Optional}
+}
+
+// adminFlags are the operators' listener. Its address is a flag of the role,
+// with the role's default.
+type adminFlags struct {
+	TLS serverTLS `embed:"" prefix:"tls-"`
+}
+
 // kafkaFlags say how to reach Kafka.
 type kafkaFlags struct {
-	Brokers    []string `help:"Seed brokers, host:port." placeholder:"ADDR"`
-	Partitions int32    `help:"Partitions that lines are spread over, when topics are made." default:"8"`
-	TLS        bool     `help:"Use TLS." name:"tls"`
-	Mechanism  string   `help:"SASL mechanism." enum:",PLAIN,SCRAM-SHA-256,SCRAM-SHA-512" default:""`
-	User       string   `help:"SASL user."`
-	Password   string   `help:"SASL password." secret:""`
+	Brokers    []string  `help:"Seed brokers, host:port." placeholder:"ADDR"`
+	Partitions int32     `help:"Partitions that lines are spread over, when topics are made." default:"8"`
+	TLS        bool      `help:"Use TLS; any of its files switches it on too." name:"tls"`
+	TLSFiles   clientTLS `embed:"" prefix:"tls-"`
+	Mechanism  string    `help:"SASL mechanism." enum:",PLAIN,SCRAM-SHA-256,SCRAM-SHA-512" default:""`
+	User       string    `help:"SASL user."`
+	Password   string    `help:"SASL password." secret:""`
 }
 
 func (f kafkaFlags) config() broker.Config {
 	c := broker.DefaultConfig()
 	c.Brokers, c.Partitions, c.TLS, c.Mechanism, c.User, c.Password = f.Brokers, f.Partitions, f.TLS, f.Mechanism, f.User, f.Password
+	c.TLSFiles = f.TLSFiles.files()
 	return c
 }
 
 // registryFlags say how to reach the schema registry.
 type registryFlags struct {
-	URL      string `help:"Schema registry." name:"url" placeholder:"URL"`
-	User     string `help:"User, where it asks for one."`
-	Password string `help:"Password of the user." secret:""`
-	Token    string `help:"Bearer token, in place of user and password." secret:""`
+	URL      string    `help:"Schema registry." name:"url" placeholder:"URL"`
+	User     string    `help:"User, where it asks for one."`
+	Password string    `help:"Password of the user." secret:""`
+	Token    string    `help:"Bearer token, in place of user and password." secret:""`
+	TLS      clientTLS `embed:"" prefix:"tls-"`
 }
 
 func (f registryFlags) config() registry.Config {
 	c := registry.DefaultConfig()
-	c.URL, c.User, c.Password, c.Token = f.URL, f.User, f.Password, f.Token
+	c.URL, c.User, c.Password, c.Token, c.TLS = f.URL, f.User, f.Password, f.Token, f.TLS.files()
 	return c
 }
 
 // postgresFlags say how to reach Postgres.
 type postgresFlags struct {
-	URL       string `help:"Postgres. The commands migrate and tenants, and the api role for new tenants, make schemas and roles." name:"url" placeholder:"URL" secret:""`
-	DirectURL string `help:"Postgres itself, where postgres-url is a PgBouncer in transaction mode: for notifications and migrations, which need a session." name:"direct-url" placeholder:"URL" secret:""`
+	URL         string        `help:"Postgres. The commands migrate and tenants, and the api role for new tenants, make schemas and roles." name:"url" placeholder:"URL" secret:""`
+	DirectURL   string        `help:"Postgres itself, where postgres-url is a PgBouncer in transaction mode: for notifications and migrations, which need a session." name:"direct-url" placeholder:"URL" secret:""`
+	TLS         clientTLS     `embed:"" prefix:"tls-"`
+	Connections int32         `help:"Most connections of this process." default:"16"`
+	Acquire     time.Duration `help:"Longest wait for a free connection." default:"3s"`
+	Statement   time.Duration `help:"Longest time of one statement." default:"30s"`
 }
 
 func (f postgresFlags) config() postgres.Config {
 	c := postgres.DefaultConfig()
-	c.URL, c.Direct = f.URL, f.DirectURL
+	c.URL, c.Direct, c.TLS, c.MaxConns, c.Acquire, c.Statement = f.URL, f.DirectURL, f.TLS.files(), f.Connections, f.Acquire, f.Statement
 	return c
 }
 
 func (f postgresFlags) migrator(parallel int) migrate.Config {
-	return migrate.Config{URL: cmp.Or(f.DirectURL, f.URL), Parallel: parallel}
+	return migrate.Config{URL: cmp.Or(f.DirectURL, f.URL), TLS: f.TLS.files(), Parallel: parallel}
 }
 
 // clickhouseFlags say how to reach ClickHouse.
 type clickhouseFlags struct {
-	URL      string `help:"HTTP interface of ClickHouse." name:"url" placeholder:"URL"`
-	Database string `help:"Database of the tables." default:"foodflow"`
-	User     string `help:"User." default:"default"`
-	Password string `help:"Password of the user." secret:""`
+	URL         string        `help:"HTTP interface of ClickHouse." name:"url" placeholder:"URL"`
+	Database    string        `help:"Database of the tables." default:"foodflow"`
+	User        string        `help:"User." default:"default"`
+	Password    string        `help:"Password of the user." secret:""`
+	TLS         clientTLS     `embed:"" prefix:"tls-"`
+	Connections int           `help:"Most connections of this process; 0: no limit." default:"0"`
+	Compression string        `help:"Compression of what is inserted; over a slow network it pays." enum:"none,lz4,zstd" default:"none"`
+	Timeout     time.Duration `help:"Longest time of one statement." default:"60s"`
 }
 
 func (f clickhouseFlags) config() clickhouse.Config {
 	c := clickhouse.DefaultConfig()
-	c.URL, c.Database, c.User, c.Password = f.URL, f.Database, f.User, f.Password
+	c.URL, c.Database, c.User, c.Password, c.TLS = f.URL, f.Database, f.User, f.Password, f.TLS.files()
+	c.Conns, c.Compression, c.Timeout = f.Connections, f.Compression, f.Timeout
 	return c
 }
 
@@ -119,6 +163,7 @@ type role struct {
 	group  *lifecycle.Group
 	reg    *prometheus.Registry
 	admin  *admin.Server
+	certs  *tlsconf.Metrics
 	logger *slog.Logger
 }
 
@@ -127,9 +172,21 @@ func newRole(e *env, name, adminAddr string) *role {
 	reg.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	logger := e.logger.With("role", name)
 	return &role{
-		name: name, reg: reg, logger: logger, group: lifecycle.NewGroup(logger, stopLimit),
+		name: name, reg: reg, logger: logger, certs: tlsconf.NewMetrics(reg), group: lifecycle.NewGroup(logger, stopLimit),
 		admin: admin.New(adminAddr, reg, version, logger),
 	}
+}
+
+// secure gives the TLS of a listener, nil for plain text.
+func (r *role) secure(listener string, f serverTLS, protocols ...string) (*tls.Config, error) {
+	return f.files().Config(listener, r.certs, r.logger, protocols...)
+}
+
+// secureAdmin makes the admin port speak TLS if files for it are given.
+func (r *role) secureAdmin(f adminFlags) error {
+	t, err := r.secure("admin", f.TLS)
+	r.admin.Secure(t)
+	return err
 }
 
 // codec opens the codec on the registry, whose answers are cached in dir.

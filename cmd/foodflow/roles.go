@@ -25,8 +25,11 @@ const stopLimit = 40 * time.Second
 
 type ingestCmd struct {
 	HTTPAddr  string        `help:"Listen for HTTP." name:"http-addr" default:"127.0.0.1:8081"`
+	HTTPTLS   serverTLS     `embed:"" prefix:"http-tls-"`
 	MQTTAddr  string        `help:"Listen for MQTT." name:"mqtt-addr" default:"127.0.0.1:1883"`
+	MQTTTLS   serverTLS     `embed:"" prefix:"mqtt-tls-"`
 	AdminAddr string        `help:"Listen for operators." default:"127.0.0.1:9081"`
+	Admin     adminFlags    `embed:"" prefix:"admin-"`
 	CacheDir  string        `help:"Folder for what the registry said." placeholder:"DIR"`
 	Kafka     kafkaFlags    `embed:"" prefix:"kafka-"`
 	Registry  registryFlags `embed:"" prefix:"registry-"`
@@ -36,6 +39,9 @@ type ingestCmd struct {
 // Run serves until told to stop.
 func (c *ingestCmd) Run(e *env) error {
 	r := newRole(e, "ingest", c.AdminAddr)
+	if err := r.secureAdmin(c.Admin); err != nil {
+		return err
+	}
 	kafka := c.Kafka.config()
 	codec, err := r.codec(e.ctx, c.Registry, c.CacheDir)
 	if err != nil {
@@ -55,6 +61,9 @@ func (c *ingestCmd) Run(e *env) error {
 	}
 	cfg := httpin.DefaultConfig()
 	cfg.Addr = c.HTTPAddr
+	if cfg.TLS, err = r.secure("http", c.HTTPTLS); err != nil {
+		return err
+	}
 	door := httpin.New(cfg, svc, r.logger)
 	nothing := func(context.Context) error { return nil }
 	if err := r.group.Start(e.ctx, "kafka producer", nothing, out.Close); err != nil {
@@ -65,6 +74,9 @@ func (c *ingestCmd) Run(e *env) error {
 	}
 	mcfg := mqttin.DefaultConfig()
 	mcfg.Addr = c.MQTTAddr
+	if mcfg.TLS, err = r.secure("mqtt", c.MQTTTLS); err != nil {
+		return err
+	}
 	mqtt, err := mqttin.New(mcfg, svc, kafkaout.DeadLetters{Out: out, Encoder: codec}, r.logger, r.reg)
 	if err != nil {
 		return err
@@ -78,6 +90,7 @@ func (c *ingestCmd) Run(e *env) error {
 
 type processorsCmd struct {
 	AdminAddr  string          `help:"Listen for operators." default:"127.0.0.1:9082"`
+	Admin      adminFlags      `embed:"" prefix:"admin-"`
 	CacheDir   string          `help:"Folder for what the registry said." placeholder:"DIR"`
 	Group      string          `help:"Consumer group." default:"foodflow-processors"`
 	Session    time.Duration   `help:"Silence after which the group gives a processor's partitions away." name:"session-timeout" default:"20s"`
@@ -90,6 +103,9 @@ type processorsCmd struct {
 // Run processes until told to stop.
 func (c *processorsCmd) Run(e *env) error {
 	r := newRole(e, "processors", c.AdminAddr)
+	if err := r.secureAdmin(c.Admin); err != nil {
+		return err
+	}
 	kafka := c.Kafka.config()
 	open := broker.Opener(kafka)
 	ch, err := clickhouse.NewClient(c.Clickhouse.config())

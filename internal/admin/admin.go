@@ -2,6 +2,7 @@ package admin
 
 import (
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -24,6 +25,7 @@ type Server struct {
 	addr string
 	http *http.Server
 	l    net.Listener
+	tls  *tls.Config // nil: plain text
 
 	mu     sync.Mutex // guards checks
 	checks map[string]Check
@@ -45,6 +47,9 @@ func New(addr string, reg prometheus.Gatherer, version string, logger *slog.Logg
 	s.http = &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second, ErrorLog: slog.NewLogLogger(logger.Handler(), slog.LevelDebug)}
 	return s
 }
+
+// Secure makes the port speak TLS from Start on; nil is plain text.
+func (s *Server) Secure(c *tls.Config) { s.tls = c }
 
 // AddCheck enters a check for /readyz.
 func (s *Server) AddCheck(name string, c Check) {
@@ -102,6 +107,9 @@ func (s *Server) Start(ctx context.Context, failed func(error)) error {
 		return fmt.Errorf("listening for admin: %w", err)
 	}
 	s.l = l
+	if s.tls != nil {
+		l = tls.NewListener(l, s.tls)
+	}
 	go func() {
 		if err := s.http.Serve(l); !errors.Is(err, http.ErrServerClosed) {
 			failed(fmt.Errorf("serving admin: %w", err))

@@ -2,7 +2,6 @@ package broker
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -11,6 +10,8 @@ import (
 	"github.com/twmb/franz-go/pkg/sasl"
 	"github.com/twmb/franz-go/pkg/sasl/plain"
 	"github.com/twmb/franz-go/pkg/sasl/scram"
+
+	"github.com/foodflow/foodflow/internal/tlsconf"
 )
 
 // Config says how to reach Kafka.
@@ -21,6 +22,8 @@ type Config struct {
 	// are created; it bounds how many processors can share the work.
 	Partitions int32
 	TLS        bool
+	// TLSFiles are what TLS trusts and shows; set, they switch it on.
+	TLSFiles tlsconf.Client
 	// Mechanism is "", "PLAIN", "SCRAM-SHA-256" or "SCRAM-SHA-512".
 	Mechanism string
 	User      string
@@ -41,7 +44,8 @@ func (c Config) Validate() error {
 	if len(c.Brokers) == 0 {
 		errs = append(errs, errors.New("kafka.brokers: must not be empty"))
 	}
-	if c.Dial != nil && c.TLS {
+	errs = append(errs, c.TLSFiles.Validate("kafka.tls"))
+	if c.Dial != nil && c.secure() {
 		errs = append(errs, errors.New("kafka.dial: brings its own TLS"))
 	}
 	if c.Partitions < 1 || c.Partitions > 1024 {
@@ -52,6 +56,8 @@ func (c Config) Validate() error {
 	}
 	return errors.Join(errs...)
 }
+
+func (c Config) secure() bool { return c.TLS || c.TLSFiles.Enabled() }
 
 func (c Config) mechanism() (sasl.Mechanism, error) {
 	switch c.Mechanism {
@@ -76,8 +82,12 @@ func Client(c Config, more ...kgo.Opt) (*kgo.Client, error) {
 	if c.Dial != nil {
 		opts = append(opts, kgo.Dialer(c.Dial))
 	}
-	if c.TLS {
-		opts = append(opts, kgo.DialTLSConfig(&tls.Config{MinVersion: tls.VersionTLS12}))
+	if c.secure() {
+		t, err := c.TLSFiles.Config()
+		if err != nil {
+			return nil, fmt.Errorf("opening kafka client: %w", err)
+		}
+		opts = append(opts, kgo.DialTLSConfig(t))
 	}
 	m, err := c.mechanism()
 	if err != nil {

@@ -20,6 +20,7 @@ import (
 	"github.com/foodflow/foodflow/internal/job"
 	"github.com/foodflow/foodflow/internal/plant"
 	"github.com/foodflow/foodflow/internal/postgres"
+	"github.com/foodflow/foodflow/internal/tlsconf"
 	"github.com/foodflow/foodflow/migrations"
 )
 
@@ -30,6 +31,8 @@ const SharedSchema = "foodflow"
 type Config struct {
 	// URL reaches Postgres itself, as a user that may create schemas and roles.
 	URL string
+	// TLS is as in postgres.Config.
+	TLS tlsconf.Client
 	// Parallel is how many tenants are migrated at once.
 	Parallel int
 }
@@ -64,6 +67,9 @@ func New(c Config, log *slog.Logger) (*Migrator, error) {
 	conn, err := pgx.ParseConfig(c.URL)
 	if err != nil {
 		return nil, errors.New("postgres.url: is not a postgres URL")
+	}
+	if err := postgres.Secure(conn, c.TLS); err != nil {
+		return nil, err
 	}
 	return &Migrator{cfg: c, conn: conn, log: log}, nil
 }
@@ -130,6 +136,9 @@ func (m *Migrator) pool(ctx context.Context) (*pgxpool.Pool, error) {
 	c, err := pgxpool.ParseConfig(m.cfg.URL)
 	if err != nil {
 		return nil, errors.New("postgres.url: is not a postgres URL")
+	}
+	if err := postgres.Secure(c.ConnConfig, m.cfg.TLS); err != nil {
+		return nil, err
 	}
 	c.MaxConns = 2
 	c.ConnConfig.RuntimeParams["application_name"] = "foodflow migrate"

@@ -8,6 +8,8 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/foodflow/foodflow/internal/tlsconf"
 )
 
 // Config says how to reach Postgres.
@@ -17,6 +19,9 @@ type Config struct {
 	// Direct reaches Postgres itself where URL names a PgBouncer in transaction
 	// mode, for what needs a session. Empty: URL names Postgres itself.
 	Direct string
+	// TLS is what a connection trusts and shows. Set, it demands TLS and checks
+	// the server's certificate and name, whatever the URLs' sslmode says.
+	TLS tlsconf.Client
 	// MaxConns bounds the pool of this process.
 	MaxConns int32
 	// Acquire bounds the wait for a connection.
@@ -41,8 +46,9 @@ func (c Config) Validate() error {
 		errs = append(errs, errors.New("postgres.url: is not a postgres URL"))
 	}
 	if _, err := pgx.ParseConfig(c.Direct); c.Direct != "" && err != nil {
-		errs = append(errs, errors.New("postgres.direct: is not a postgres URL"))
+		errs = append(errs, errors.New("postgres.direct_url: is not a postgres URL"))
 	}
+	errs = append(errs, c.TLS.Validate("postgres.tls"))
 	if c.MaxConns < 1 || c.MaxConns > 10_000 {
 		errs = append(errs, errors.New("postgres.max_conns: must be between 1 and 10000"))
 	}
@@ -75,13 +81,18 @@ func Open(ctx context.Context, c Config) (*DB, error) {
 	if err != nil {
 		return nil, errors.New("opening postgres: the URL can't be read")
 	}
+	if err := Secure(p.ConnConfig, c.TLS); err != nil {
+		return nil, err
+	}
 	p.MaxConns = c.MaxConns
 	p.MaxConnIdleTime = 5 * time.Minute
 	p.ConnConfig.ConnectTimeout = c.Acquire
 	p.ConnConfig.RuntimeParams["application_name"] = "foodflow"
 	db := &DB{acquire: c.Acquire, session: p.ConnConfig.Copy()}
 	if c.Direct != "" {
-		db.pooled(c, p.ConnConfig)
+		if err := db.pooled(c, p.ConnConfig); err != nil {
+			return nil, err
+		}
 	} else {
 		p.ConnConfig.RuntimeParams["statement_timeout"] = fmt.Sprint(c.Statement.Milliseconds())
 		p.ConnConfig.RuntimeParams["idle_in_transaction_session_timeout"] = fmt.Sprint(idle.Milliseconds())
@@ -99,16 +110,20 @@ const idle = time.Minute
 // statement may meet another server process: it refuses settings of a session,
 // so each transaction sets its own; and it knows no prepared statement by name,
 // so the client keeps what a statement's parameters are and sends the text.
-func (db *DB) pooled(c Config, conn *pgx.ConnConfig) {
+func (db *DB) pooled(c Config, conn *pgx.ConnConfig) error {
 	conn.DefaultQueryExecMode = pgx.QueryExecModeCacheDescribe
 	db.limits = fmt.Sprintf("SET LOCAL statement_timeout = %d; SET LOCAL idle_in_transaction_session_timeout = %d; ", c.Statement.Milliseconds(), idle.Milliseconds())
 	direct, err := pgx.ParseConfig(c.Direct)
 	if err != nil {
-		return // Validate has read it
+		return errors.New("opening postgres: the direct URL can't be read")
+	}
+	if err := Secure(direct, c.TLS); err != nil {
+		return err
 	}
 	direct.ConnectTimeout = c.Acquire
 	direct.RuntimeParams["application_name"] = "foodflow"
 	db.session = direct
+	return nil
 }
 
 // Session opens a connection of its own to Postgres itself, for what outlives a

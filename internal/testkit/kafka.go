@@ -35,10 +35,13 @@ func ApacheLib(t testing.TB) string {
 
 // Apache gives a fresh cluster of n Apache Kafka brokers, ended with the test.
 // It skips as ApacheLib does.
-func Apache(t testing.TB, n int) *apache.Cluster {
+func Apache(t testing.TB, n int) *apache.Cluster { return ApacheTLS(t, n, nil) }
+
+// ApacheTLS is Apache with brokers that speak TLS, if it is given.
+func ApacheTLS(t testing.TB, n int, secure *apache.TLS) *apache.Cluster {
 	t.Helper()
 	cfg := apache.DefaultConfig()
-	cfg.Lib, cfg.Dir, cfg.Brokers = ApacheLib(t), t.TempDir(), n
+	cfg.Lib, cfg.Dir, cfg.Brokers, cfg.TLS = ApacheLib(t), t.TempDir(), n, secure
 	c, err := apache.New(cfg, io.Discard, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal("placing Apache Kafka: ", err)

@@ -1,17 +1,19 @@
 package registry
 
 import (
-	"crypto/tls"
-	"crypto/x509"
+	"encoding/pem"
 	"errors"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"testing"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/twmb/franz-go/pkg/sr/srfake"
 
+	"github.com/foodflow/foodflow/internal/tlsconf"
 	"github.com/foodflow/foodflow/schemas"
 )
 
@@ -29,9 +31,10 @@ func TestCredentials(t *testing.T) {
 		reg.Handler().ServeHTTP(w, r)
 	}))
 	t.Cleanup(server.Close)
-	roots := x509.NewCertPool()
-	roots.AddCert(server.Certificate())
-	trusted := &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}
+	trusted := tlsconf.Client{CA: filepath.Join(t.TempDir(), "ca.pem")}
+	if err := os.WriteFile(trusted.CA, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw}), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	for name, tc := range map[string]struct {
 		change func(*Config)
 		ok     bool
@@ -40,7 +43,7 @@ func TestCredentials(t *testing.T) {
 		"token":          {func(c *Config) { c.Token = "token" }, true},
 		"wrong password": {func(c *Config) { c.User, c.Password = "ff", "wrong" }, false},
 		"nothing":        {func(*Config) {}, false},
-		"not trusted":    {func(c *Config) { c.Token, c.TLS = "token", nil }, false},
+		"not trusted":    {func(c *Config) { c.Token, c.TLS = "token", tlsconf.Client{} }, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			cfg := DefaultConfig()

@@ -48,7 +48,10 @@ func New(cfg Config, log *slog.Logger, reg prometheus.Registerer) (*Client, erro
 		return nil, err
 	}
 	transport := http.DefaultTransport.(*http.Transport).Clone()
-	transport.TLSClientConfig = cfg.TLS
+	var err error
+	if transport.TLSClientConfig, err = cfg.TLS.Config(); err != nil {
+		return nil, fmt.Errorf("making registry client: %w", err)
+	}
 	hc := &http.Client{Timeout: cfg.Timeout, Transport: bounded{transport}}
 	opts := []sr.ClientOpt{sr.URLs(cfg.URL), sr.HTTPClient(hc), sr.UserAgent("foodflow")}
 	if cfg.User != "" {

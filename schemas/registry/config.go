@@ -1,11 +1,12 @@
 package registry
 
 import (
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"net/url"
 	"time"
+
+	"github.com/foodflow/foodflow/internal/tlsconf"
 )
 
 // Config says how to reach the registry.
@@ -16,8 +17,8 @@ type Config struct {
 	User     string
 	Password string
 	Token    string
-	// TLS is the configuration of https; nil is the system's.
-	TLS *tls.Config
+	// TLS is what https trusts and shows.
+	TLS tlsconf.Client
 	// CachePath is the file that keeps what the registry said; "" keeps it in
 	// memory only, and a restart then needs the registry.
 	CachePath string
@@ -43,6 +44,7 @@ func (c Config) Validate() error {
 	if c.User != "" && c.Token != "" {
 		errs = append(errs, errors.New("registry.user and registry.token: only one may be set"))
 	}
+	errs = append(errs, c.TLS.Validate("registry.tls"))
 	if c.Timeout <= 0 {
 		errs = append(errs, errors.New("registry.timeout: must be positive"))
 	}

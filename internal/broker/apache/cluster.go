@@ -79,7 +79,7 @@ func (c *Cluster) process(i int) *lifecycle.Process {
 	return &lifecycle.Process{
 		Name: fmt.Sprint("kafka-", i+1), Path: "java", Log: c.log, Logger: c.logger,
 		Args:  []string{fmt.Sprintf("-Xmx%dm", c.cfg.HeapMiB), quiet, "-cp", filepath.Join(c.cfg.Lib, "*"), "kafka.Kafka", c.confs[i]},
-		Probe: func(ctx context.Context) error { return registered(ctx, c.addrs[i], 1) },
+		Probe: func(ctx context.Context) error { return c.cfg.registered(ctx, c.addrs[i], 1) },
 	}
 }
 

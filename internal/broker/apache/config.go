@@ -7,6 +7,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"github.com/foodflow/foodflow/internal/tlsconf"
 )
 
 // Config places a cluster.
@@ -23,6 +25,25 @@ type Config struct {
 	// HeapMiB bounds each broker's heap. Kafka keeps records in the page cache,
 	// not there.
 	HeapMiB int
+	// TLS, when set, makes the brokers speak nothing else to clients and to one
+	// another.
+	TLS *TLS
+}
+
+// TLS are the brokers' files, all PEM. A client must show a certificate of CA.
+type TLS struct {
+	// Keystore holds the key (PKCS #8), then the certificate.
+	Keystore string
+	CA       string
+	// Probe is what the cluster itself shows when it asks whether a broker
+	// answers.
+	Probe tlsconf.Client
+}
+
+// lines are the properties that TLS adds.
+func (t *TLS) lines() string {
+	return "ssl.keystore.type=PEM\nssl.keystore.location=" + t.Keystore + "\nssl.truststore.type=PEM\nssl.truststore.location=" + t.CA +
+		"\nssl.client.auth=required\nsecurity.inter.broker.protocol=SSL\n"
 }
 
 // DefaultConfig is one broker on loopback. 512 MiB of heap carried 1.9 M small
@@ -68,6 +89,10 @@ func (c Config) write(i int, broker, controller string, voters []string) (string
 		"{id}", fmt.Sprint(i+1), "{voters}", strings.Join(voters, ","), "{broker}", broker, "{controller}", controller,
 		"{data}", c.data(i), "{replicas}", fmt.Sprint(replicas), "{isr}", fmt.Sprint(isr),
 	).Replace(properties)
+	if c.TLS != nil {
+		text = strings.ReplaceAll(text, "PLAINTEXT://", "SSL://")
+		text = strings.ReplaceAll(text, "PLAINTEXT:PLAINTEXT", "SSL:SSL") + c.TLS.lines()
+	}
 	path := filepath.Join(c.Dir, fmt.Sprintf("broker-%d.properties", i+1))
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		return "", fmt.Errorf("writing broker properties: %w", err)

@@ -26,9 +26,12 @@ const (
 // knows it, and returns nil when that has n brokers, itself among them, and a
 // controller. A port that accepts connections says less: a broker listens
 // before it is let in.
-func registered(ctx context.Context, addr string, n int) error {
+func (c Config) registered(ctx context.Context, addr string, n int) error {
 	cfg := broker.DefaultConfig()
 	cfg.Brokers = []string{addr}
+	if c.TLS != nil {
+		cfg.TLSFiles = c.TLS.Probe
+	}
 	cl, err := broker.Client(cfg, kgo.RequestRetries(0), kgo.RetryTimeout(probeTimeout), kgo.DialTimeout(probeTimeout))
 	if err != nil {
 		return err
@@ -55,7 +58,7 @@ func (c *Cluster) await(ctx context.Context) error {
 	defer cancel()
 	for _, addr := range c.addrs {
 		for {
-			err := registered(ctx, addr, len(c.addrs))
+			err := c.cfg.registered(ctx, addr, len(c.addrs))
 			if err == nil {
 				break
 			}
