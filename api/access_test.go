@@ -169,6 +169,7 @@ func nothingOfAnotherTenant(t *testing.T, w *world) {
 	work, err := w.jobs.Ask(t.Context(), job.Request{Kind: tenancy.KindProvision, Tenant: demo.TenantID(), TenantKey: "canary-key-of-a-job", Actor: "system"})
 	must(t, err)
 	ids["jobs"] = work.ID.String()
+	ids["alarms"] = w.alarm(demo.TenantID(), demo.ID("sensor", "filler-temperature")).String()
 	w.call(token, "PATCH", "/api/v1/plant-ops/lines/bottling-1", map[string]any{"name": "Canary of the demo"}, "If-Match", "*").want(t, 200)
 	rival, _ := w.login(rivalAdmin, rivalPassword)
 	before := w.snapshot(token)
@@ -226,7 +227,7 @@ func nothingOfAnotherTenant(t *testing.T, w *world) {
 // snapshot is all that the demo tenant has, as text.
 func (w *world) snapshot(token string) string {
 	var b strings.Builder
-	for _, kind := range []string{"plant-ops/lines", "plant-ops/sensors", "plant-ops/products", "plant-ops/calendars", "plant-ops/stop-reasons", "plant-ops/batches", "users", "api-keys"} {
+	for _, kind := range []string{"plant-ops/lines", "plant-ops/sensors", "plant-ops/products", "plant-ops/calendars", "plant-ops/stop-reasons", "plant-ops/batches", "plant-ops/alarms", "users", "api-keys"} {
 		b.Write(w.call(token, "GET", "/api/v1/"+kind+"?limit=1000", nil).want(w.t, 200).body)
 	}
 	return b.String()

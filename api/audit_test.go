@@ -20,7 +20,7 @@ func everyChangeIsAudited(t *testing.T, w *world) {
 	rows := func() float64 {
 		return w.call(token, "GET", auditPath+"/check", nil).want(t, 200).json(t)["rows"].(float64)
 	}
-	made := map[string]string{"tenants": "rival"}
+	made := map[string]string{"tenants": "rival", "alarms": w.alarm(demo.TenantID(), demo.ID("sensor", "filler-temperature")).String()}
 	covered, changing := 0, 0
 	// POST on a list first, so that the others have something to change; DELETE
 	// last.
@@ -29,7 +29,7 @@ func everyChangeIsAudited(t *testing.T, w *world) {
 		switch {
 		case r.method == http.MethodDelete:
 			return 3
-		case strings.HasSuffix(r.path, "/abort") || strings.HasSuffix(r.path, "/resume") || strings.HasSuffix(r.path, "/complete"):
+		case strings.HasSuffix(r.path, "/abort") || strings.HasSuffix(r.path, "/resume") || strings.HasSuffix(r.path, "/complete") || strings.HasSuffix(r.path, "/in-service"):
 			return 2
 		case strings.Contains(r.path, "{id}"):
 			return 1

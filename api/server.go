@@ -120,6 +120,7 @@ func (s *Server) routes() {
 	s.auditRoutes()
 	s.readingRoutes()
 	s.anomalyRoutes()
+	s.alarmRoutes()
 	s.oeeRoutes()
 	s.downtimeRoute()
 }

@@ -100,6 +100,7 @@ type wireAnomaly struct {
 	Score     float32  `avro:"score"`
 	Partition int32    `avro:"source_partition"`
 	Offset    int64    `avro:"source_offset"`
+	Ended     bool     `avro:"ended"`
 }
 
 type wireOEEPart struct {

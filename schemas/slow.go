@@ -10,7 +10,7 @@ import (
 func (c *Codec) AppendAnomaly(dst []byte, a *plant.Anomaly) ([]byte, error) {
 	return c.append(dst, Anomaly, &wireAnomaly{
 		ID: a.ID, Tenant: a.Tenant, Line: a.Line, Sensor: a.Sensor, Kind: a.Kind.String(), TS: a.TS, Since: a.Since,
-		Value: a.Value, Expected: a.Expected, Score: a.Score, Partition: a.Partition, Offset: a.Offset,
+		Value: a.Value, Expected: a.Expected, Score: a.Score, Partition: a.Partition, Offset: a.Offset, Ended: a.Ended,
 	})
 }
 
@@ -26,7 +26,7 @@ func (c *Codec) DecodeAnomaly(frame []byte, a *plant.Anomaly) error {
 	}
 	*a = plant.Anomaly{
 		ID: w.ID, Tenant: w.Tenant, Line: w.Line, Sensor: w.Sensor, Kind: k, TS: w.TS, Since: w.Since,
-		Value: w.Value, Expected: w.Expected, Score: w.Score, Partition: w.Partition, Offset: w.Offset,
+		Value: w.Value, Expected: w.Expected, Score: w.Score, Partition: w.Partition, Offset: w.Offset, Ended: w.Ended,
 	}
 	return nil
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/foodflow/foodflow/api/auth"
 	"github.com/foodflow/foodflow/clickhouse"
 	"github.com/foodflow/foodflow/clickhouse/query"
+	"github.com/foodflow/foodflow/internal/annunciator"
 	"github.com/foodflow/foodflow/internal/broker"
 	"github.com/foodflow/foodflow/internal/facts"
 	"github.com/foodflow/foodflow/internal/job"
@@ -129,6 +130,12 @@ func (c *apiCmd) server(e *env, r *role, db *postgres.DB, codec *schemas.Codec, 
 	raiser := facts.New(store, codec, dir, r.reg, r.logger)
 	if err := r.start(e.ctx, "facts", func(ctx context.Context) error {
 		return broker.ReadGroup(ctx, c.Kafka.config(), facts.Group, facts.Topics(), r.logger, raiser.Handle)
+	}); err != nil {
+		return nil, nil, err
+	}
+	bells := annunciator.New(store.Alarms(), codec, dir, r.reg, r.logger)
+	if err := r.start(e.ctx, "annunciator", func(ctx context.Context) error {
+		return broker.ReadGroup(ctx, c.Kafka.config(), annunciator.Group, annunciator.Topics(), r.logger, bells.Handle)
 	}); err != nil {
 		return nil, nil, err
 	}

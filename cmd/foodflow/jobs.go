@@ -23,6 +23,11 @@ func upkeep(keys *auth.Keys, store *masterdata.Store, forget func(context.Contex
 			return err
 		}),
 		hourly("ended-logins", "purge", func(ctx context.Context, _ *job.Run) error { return store.Purge(ctx) }),
+		{Name: "alarm-shelves", Every: time.Minute, Steps: []job.Step{{Name: "end", Do: func(ctx context.Context, r *job.Run) error {
+			n, err := store.Alarms().EndAllShelves(ctx)
+			r.Count("ended", int64(n))
+			return err
+		}}}},
 		hourly("finished-jobs", "forget", func(ctx context.Context, r *job.Run) error {
 			n, err := forget(ctx)
 			r.Count("forgotten", n)

@@ -128,6 +128,9 @@ func (r *Raiser) read(rec broker.Record) (tenant plant.ID, f *masterdata.Fact, d
 		if err := r.dec.DecodeAnomaly(rec.Value, &a); err != nil {
 			return plant.ID{}, nil, nil, err
 		}
+		if a.Ended {
+			return a.Tenant, nil, nil, nil
+		}
 		return a.Tenant, anomaly(&a), nil, nil
 	case broker.TopicOEE:
 		var p plant.OEEPart

@@ -47,6 +47,17 @@ func (r *resource[T]) create(ctx context.Context, w *writing, thing *T) error {
 	if err := r.valid(thing); err != nil {
 		return err
 	}
+	if err := r.insert(ctx, w, thing); err != nil {
+		return err
+	}
+	if err := r.after(ctx, w, thing); err != nil {
+		return err
+	}
+	return r.announce(ctx, w, thing, r.noun+"Created")
+}
+
+// insert writes the row of a new thing.
+func (r *resource[T]) insert(ctx context.Context, w *writing, thing *T) error {
 	m := r.meta(thing)
 	if m.ID.IsZero() {
 		m.ID = plant.NewID()
@@ -61,10 +72,22 @@ func (r *resource[T]) create(ctx context.Context, w *writing, thing *T) error {
 		") VALUES ("+strings.Join(marks, ", ")+")", args...); err != nil {
 		return r.refused("creating", err)
 	}
-	if err := r.after(ctx, w, thing); err != nil {
-		return err
+	return nil
+}
+
+// put writes the row of a thing that has changed, as its next version.
+func (r *resource[T]) put(ctx context.Context, w *writing, thing *T) error {
+	m := r.meta(thing)
+	m.Version, m.UpdatedAt = m.Version+1, w.now
+	sets := []string{"version = $2", "updated_at = $3"}
+	for i, c := range r.columns {
+		sets = append(sets, fmt.Sprintf("%s = $%d", c, i+4))
 	}
-	return r.announce(ctx, w, thing, r.noun+"Created")
+	args := append([]any{m.ID, m.Version, m.UpdatedAt}, r.bind(thing)...)
+	if _, err := w.tx.Exec(ctx, "UPDATE "+r.table+" SET "+strings.Join(sets, ", ")+" WHERE id = $1", args...); err != nil {
+		return r.refused("changing", err)
+	}
+	return nil
 }
 
 // get reads one thing by its id or its key.
@@ -110,14 +133,8 @@ func (r *resource[T]) update(ctx context.Context, w *writing, idOrKey string, ex
 	if err := r.valid(thing); err != nil {
 		return nil, err
 	}
-	m.Version, m.UpdatedAt = fixed.Version+1, w.now
-	sets := []string{"version = $2", "updated_at = $3"}
-	for i, c := range r.columns {
-		sets = append(sets, fmt.Sprintf("%s = $%d", c, i+4))
-	}
-	args := append([]any{m.ID, m.Version, m.UpdatedAt}, r.bind(thing)...)
-	if _, err := w.tx.Exec(ctx, "UPDATE "+r.table+" SET "+strings.Join(sets, ", ")+" WHERE id = $1", args...); err != nil {
-		return nil, r.refused("changing", err)
+	if err := r.put(ctx, w, thing); err != nil {
+		return nil, err
 	}
 	if err := r.after(ctx, w, thing); err != nil {
 		return nil, err

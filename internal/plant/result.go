@@ -50,7 +50,14 @@ type Anomaly struct {
 	// Partition and Offset place the source reading on foodflow.readings.v1.
 	Partition int32
 	Offset    int64
+	// Ended marks no finding but the end of one: the value keeps the limit again.
+	// Findings that were learnt have none.
+	Ended bool
 }
+
+// IsLimit says that the kind comes from what the owner set, not from what was
+// learnt: such a finding is an alarm and has an end.
+func (k AnomalyKind) IsLimit() bool { return k >= AnomalyLimitLL && k <= AnomalyRate }
 
 // TimeClass is the class of the time ledger that an instant of a line lies in.
 type TimeClass uint8

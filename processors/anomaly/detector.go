@@ -50,6 +50,8 @@ type Finding struct {
 	Since    int64
 	Expected float64
 	Score    float32
+	// Ended says that a limit is kept again since Since.
+	Ended bool
 }
 
 // MaxFindings is how many findings one reading can raise.

@@ -115,16 +115,19 @@ func TestLimits(t *testing.T) {
 	var d Detector
 	values := []float64{70, 81, 81, 81, 79, 81, 77, 77, 81, 200, 81, 81}
 	_, found := run(&d, &cfg, values, 0)
-	got := map[int][]plant.AnomalyKind{}
+	got := map[int]string{}
 	for i, fs := range found {
 		for _, f := range fs {
-			got[i] = append(got[i], f.Kind)
+			got[i] += f.Kind.String()
+			if f.Ended {
+				got[i] += " ended"
+			}
 		}
 	}
 	// 81 from second 1 is active at 3; 79 is within the deadband; 77 from second
 	// 6 ends it at 7; 81 from 8 is active again at 10. 200 is out of range only
 	// with the delay, which it does not last.
-	want := map[int][]plant.AnomalyKind{3: {plant.AnomalyLimitH}, 10: {plant.AnomalyLimitH}}
+	want := map[int]string{3: "limit_h", 7: "limit_h ended", 10: "limit_h"}
 	if !reflect.DeepEqual(got, want) {
 		t.Fatalf("found %v, want %v", got, want)
 	}

@@ -21,7 +21,7 @@
 //
 // Limits (LL, L, H, HH with deadband, on-delay and off-delay), the instrument's
 // range and the largest rate of change are not learnt; each raises one finding
-// when it becomes active. A deviation is found at a score of Config.Threshold.
+// when it becomes active and another, marked as ended, when it is kept again. A deviation is found at a score of Config.Threshold.
 // A flatline is a value repeated far beyond the sensor's own habit.
 //
 // # Limits

@@ -81,5 +81,7 @@ func (d *Detector) limit(i int, cfg *Config, kind plant.AnomalyKind, ts int64, p
 	s.active, s.moving = want, false
 	if want {
 		f.add(Finding{Kind: kind, Since: s.since, Expected: limit, Score: 1})
+	} else {
+		f.add(Finding{Kind: kind, Since: s.since, Expected: limit, Ended: true})
 	}
 }

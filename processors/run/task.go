@@ -239,11 +239,13 @@ func (t *task) touch(l *line) {
 func (t *task) anomaly(x *plant.Reading, f anomaly.Finding, offset int64) error {
 	a := plant.Anomaly{
 		Tenant: x.Tenant, Line: x.Line, Sensor: x.Sensor, Kind: f.Kind, TS: x.TS, Since: f.Since, Value: x.Value,
-		Expected: f.Expected, Score: f.Score, Partition: t.slot.Partition, Offset: offset,
+		Expected: f.Expected, Score: f.Score, Partition: t.slot.Partition, Offset: offset, Ended: f.Ended,
 	}
 	a.ID = plant.NameID(x.Sensor, f.Kind.String(), fmt.Sprint(t.slot.Partition), fmt.Sprint(offset))
-	t.anomalies.Append(&a)
-	t.counts.anomalies++
+	if !f.Ended { // an end is news for who watches alarms, no row of findings
+		t.anomalies.Append(&a)
+		t.counts.anomalies++
+	}
 	v, err := t.deps.Codec.AppendAnomaly(nil, &a)
 	if err != nil {
 		return err

@@ -1,0 +1,138 @@
+package annunciator
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/foodflow/foodflow/internal/alarm"
+	"github.com/foodflow/foodflow/internal/broker"
+	"github.com/foodflow/foodflow/internal/directory"
+	"github.com/foodflow/foodflow/internal/fault"
+	"github.com/foodflow/foodflow/internal/masterdata"
+	"github.com/foodflow/foodflow/internal/plant"
+)
+
+// Group is the consumer group.
+const Group = "foodflow-annunciator"
+
+// Topics lists what is read.
+func Topics() []string { return []string{broker.TopicAnomalies, broker.TopicLineEvents} }
+
+// Store keeps alarms; masterdata.Alarms is one.
+type Store interface {
+	Signal(ctx context.Context, tenant plant.ID, g masterdata.Signal) (transitions []string, err error)
+	Suppress(ctx context.Context, tenant, line plant.ID, on bool, at int64) (holds bool, transitions []string, err error)
+}
+
+// Decoder reads records; schemas.Codec is one.
+type Decoder interface {
+	DecodeAnomaly(frame []byte, a *plant.Anomaly) error
+	DecodeLineEvent(frame []byte, e *plant.LineEvent) error
+}
+
+// Annunciator turns records into what alarms are told. One goroutine calls it.
+type Annunciator struct {
+	store Store
+	dec   Decoder
+	dir   *directory.Store
+	log   *slog.Logger
+	moved *prometheus.CounterVec // by transition
+	skip  *prometheus.CounterVec // by reason
+
+	// suppressed is what the store said of a line last, which spares asking it at
+	// every state.
+	suppressed map[plant.ID]bool
+}
+
+// transitions that the stream can make, for the metric.
+func transitions() []string {
+	return []string{"AlarmRaised", "AlarmCleared", "AlarmUnshelved", "AlarmSuppressed", "AlarmUnsuppressed"}
+}
+
+// New makes an annunciator. A nil registry keeps its figures to itself.
+func New(store Store, dec Decoder, dir *directory.Store, reg prometheus.Registerer, log *slog.Logger) *Annunciator {
+	a := &Annunciator{
+		store: store, dec: dec, dir: dir, log: log, suppressed: map[plant.ID]bool{},
+		moved: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "foodflow_annunciator_transitions_total", Help: "Transitions of alarms that came from the stream."}, []string{"transition"}),
+		skip:  prometheus.NewCounterVec(prometheus.CounterOpts{Name: "foodflow_annunciator_skipped_total", Help: "Records passed over, by reason."}, []string{"reason"}),
+	}
+	for _, t := range transitions() {
+		a.moved.WithLabelValues(t)
+	}
+	for _, s := range []string{"unreadable", "tenant", "refused"} {
+		a.skip.WithLabelValues(s)
+	}
+	if reg != nil {
+		reg.MustRegister(a.moved, a.skip)
+	}
+	return a
+}
+
+// Handle tells the alarms what records say. An error means that Postgres can't be
+// reached; the same records may be handed over again.
+func (a *Annunciator) Handle(ctx context.Context, records []broker.Record) error {
+	for _, rec := range records {
+		tenant, tell, err := a.read(rec)
+		if err != nil {
+			a.skip.WithLabelValues("unreadable").Inc()
+			continue
+		}
+		if tell == nil {
+			continue
+		}
+		if _, ok := a.dir.Tenant(tenant); !ok {
+			a.skip.WithLabelValues("tenant").Inc()
+			continue
+		}
+		names, err := tell(ctx)
+		if fault.KindOf(err) == fault.Unavailable || ctx.Err() != nil {
+			return fmt.Errorf("telling alarms: %w", err)
+		}
+		if err != nil {
+			// Trying again would hold up every other alarm for good.
+			a.skip.WithLabelValues("refused").Inc()
+			a.log.WarnContext(ctx, "alarms refused what the stream says", "topic", rec.Topic, "error", err)
+			continue
+		}
+		for _, n := range names {
+			a.moved.WithLabelValues(n).Inc()
+		}
+	}
+	return nil
+}
+
+// read gives what to tell the store of a record; nil: nothing.
+func (a *Annunciator) read(rec broker.Record) (plant.ID, func(context.Context) ([]string, error), error) {
+	switch rec.Topic {
+	case broker.TopicAnomalies:
+		var x plant.Anomaly
+		if err := a.dec.DecodeAnomaly(rec.Value, &x); err != nil || !x.Kind.IsLimit() {
+			return x.Tenant, nil, err
+		}
+		return x.Tenant, func(ctx context.Context) ([]string, error) {
+			return a.store.Signal(ctx, x.Tenant, masterdata.Signal{
+				Sensor: x.Sensor, Line: x.Line, Kind: x.Kind, At: x.TS, Since: x.Since, Value: x.Value, Limit: x.Expected, Ended: x.Ended,
+			})
+		}, nil
+	case broker.TopicLineEvents:
+		var e plant.LineEvent
+		if err := a.dec.DecodeLineEvent(rec.Value, &e); err != nil || e.Type != plant.EventState {
+			return e.Tenant, nil, err
+		}
+		on := alarm.SuppressedBy(e.State)
+		if was, known := a.suppressed[e.Line]; known && was == on {
+			return e.Tenant, nil, nil
+		}
+		return e.Tenant, func(ctx context.Context) ([]string, error) {
+			holds, names, err := a.store.Suppress(ctx, e.Tenant, e.Line, on, e.TS)
+			if err == nil {
+				a.suppressed[e.Line] = holds
+			}
+			return names, err
+		}, nil
+	}
+	return plant.ID{}, nil, nil
+}

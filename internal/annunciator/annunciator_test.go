@@ -1,0 +1,250 @@
+package annunciator
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus/testutil"
+	"github.com/twmb/franz-go/pkg/kfake"
+	"go.uber.org/goleak"
+
+	"github.com/foodflow/foodflow/internal/alarm"
+	"github.com/foodflow/foodflow/internal/broker"
+	"github.com/foodflow/foodflow/internal/directory"
+	"github.com/foodflow/foodflow/internal/fault"
+	"github.com/foodflow/foodflow/internal/masterdata"
+	"github.com/foodflow/foodflow/internal/plant"
+	"github.com/foodflow/foodflow/schemas"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+var tenant, line, sensor = plant.NameID(plant.ID{}, "t"), plant.NameID(plant.ID{}, "l"), plant.NameID(plant.ID{}, "s")
+
+// memory keeps alarms by the real state machine; the fails-th call finds
+// Postgres away once.
+type memory struct {
+	alarms map[string]*alarm.Alarm
+	at     int64
+	on     bool
+	calls  int
+	fails  int
+	log    []string
+}
+
+func (m *memory) away() error {
+	m.calls++
+	if m.calls == m.fails {
+		return fault.NewUnavailable(time.Second, nil, "away")
+	}
+	return nil
+}
+
+func (m *memory) Signal(_ context.Context, _ plant.ID, g masterdata.Signal) ([]string, error) {
+	if err := m.away(); err != nil {
+		return nil, err
+	}
+	if g.Sensor != sensor {
+		return nil, fault.NewInvalid(fault.Item{Location: "sensor_id", Rule: "unknown"})
+	}
+	a := m.alarms[g.Kind.String()]
+	if a == nil {
+		n := alarm.New()
+		n.Suppressed = m.on
+		a = &n
+		m.alarms[g.Kind.String()] = a
+	}
+	in := alarm.Input{Action: alarm.Raise, At: g.At, Since: g.Since}
+	if g.Ended {
+		in.Action = alarm.Clear
+	}
+	names, err := a.Apply(in, 0)
+	m.note(g.Kind.String(), names)
+	return names, err
+}
+
+func (m *memory) Suppress(_ context.Context, _, _ plant.ID, on bool, at int64) (bool, []string, error) {
+	if err := m.away(); err != nil {
+		return false, nil, err
+	}
+	if at > m.at {
+		m.at, m.on = at, on
+	}
+	in := alarm.Input{Action: alarm.Unsuppress}
+	if m.on {
+		in.Action = alarm.Suppress
+	}
+	var all []string
+	for k, a := range m.alarms {
+		names, _ := a.Apply(in, 0)
+		m.note(k, names)
+		all = append(all, names...)
+	}
+	return m.on, all, nil
+}
+
+func (m *memory) note(kind string, names []string) {
+	for _, n := range names {
+		m.log = append(m.log, kind+" "+strings.TrimPrefix(n, "Alarm"))
+	}
+}
+
+func fixture(t *testing.T) (*Annunciator, *memory, *schemas.Codec) {
+	t.Helper()
+	codec, err := schemas.NewStaticCodec()
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := directory.NewStore()
+	e, err := directory.EntryOf(1, directory.Tenant{ID: tenant, Key: "t"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := dir.Apply(&e); err != nil {
+		t.Fatal(err)
+	}
+	m := &memory{alarms: map[string]*alarm.Alarm{}}
+	return New(m, codec, dir, nil, slog.New(slog.DiscardHandler)), m, codec
+}
+
+// story is what the topics hold: a limit passed and kept again, a deviation
+// (which is no alarm), a cleaning with a limit passed in it, an old state that
+// comes late, rubbish, a sensor and a tenant that aren't there.
+func story(t *testing.T, c *schemas.Codec) (out []broker.Record) {
+	t.Helper()
+	finding := func(who, of plant.ID, k plant.AnomalyKind, ts int64, ended bool) {
+		v, err := c.AppendAnomaly(nil, &plant.Anomaly{ID: plant.NewID(), Tenant: who, Line: line, Sensor: of, Kind: k, TS: ts, Since: ts - 1, Ended: ended})
+		if err != nil {
+			t.Fatal(err)
+		}
+		out = append(out, broker.Record{Topic: broker.TopicAnomalies, Value: v})
+	}
+	state := func(s plant.State, ts int64) {
+		e := plant.LineEvent{Tenant: tenant, Line: line, TS: ts, Type: plant.EventState, State: s, Seq: plant.NoSeq}
+		e.ID = plant.EventID(&e)
+		out = append(out, broker.Record{Topic: broker.TopicLineEvents, Value: c.AppendLineEvent(nil, &e)})
+	}
+	state(plant.StateExecute, 1000)
+	finding(tenant, sensor, plant.AnomalyLimitHH, 2000, false)
+	finding(tenant, sensor, plant.AnomalyDeviation, 2100, false)
+	finding(tenant, sensor, plant.AnomalyLimitHH, 3000, true)
+	state(plant.StateCIP, 4000)
+	state(plant.StateExecute, 3900)
+	state(plant.StateAllergenClean, 4500)
+	finding(tenant, sensor, plant.AnomalyRange, 5000, false)
+	finding(tenant, plant.NameID(plant.ID{}, "gone"), plant.AnomalyLimitH, 5000, false)
+	finding(plant.NameID(plant.ID{}, "gone"), sensor, plant.AnomalyLimitH, 5000, false)
+	state(plant.StateExecute, 6000)
+	return append(out, broker.Record{Topic: broker.TopicAnomalies, Value: []byte("rubbish")})
+}
+
+const told = "limit_hh Raised; limit_hh Cleared; limit_hh Suppressed; range Raised; Unsuppressed twice"
+
+func (m *memory) story() string {
+	if n := len(m.log); n == 6 && strings.HasSuffix(m.log[4], "Unsuppressed") && strings.HasSuffix(m.log[5], "Unsuppressed") {
+		return strings.Join(m.log[:4], "; ") + "; Unsuppressed twice" // in any order
+	}
+	return strings.Join(m.log, "; ")
+}
+
+func TestStory(t *testing.T) {
+	a, m, c := fixture(t)
+	if err := a.Handle(t.Context(), story(t, c)); err != nil {
+		t.Fatal(err)
+	}
+	if m.story() != told {
+		t.Errorf("told %s", m.story())
+	}
+	for name, want := range map[string]float64{"AlarmRaised": 2, "AlarmCleared": 1, "AlarmSuppressed": 1, "AlarmUnsuppressed": 2, "AlarmUnshelved": 0} {
+		if got := testutil.ToFloat64(a.moved.WithLabelValues(name)); got != want {
+			t.Errorf("%s counted %v times, want %v", name, got, want)
+		}
+	}
+	for reason, want := range map[string]float64{"unreadable": 1, "tenant": 1, "refused": 1} {
+		if got := testutil.ToFloat64(a.skip.WithLabelValues(reason)); got != want {
+			t.Errorf("skipped as %s %v times, want %v", reason, got, want)
+		}
+	}
+	// Another process reads the same stretch again: what it says is old.
+	b := New(m, c, a.dir, nil, slog.New(slog.DiscardHandler))
+	before := len(m.log)
+	if err := b.Handle(t.Context(), story(t, c)); err != nil {
+		t.Fatal(err)
+	}
+	if len(m.log) != before {
+		t.Errorf("again: %v", m.log[before:])
+	}
+}
+
+// TestEveryCallMayFail lets the n-th call fail, for every n: the records come
+// again and the alarms have gone the same way.
+func TestEveryCallMayFail(t *testing.T) {
+	for n := 1; n < 9; n++ {
+		a, m, c := fixture(t)
+		m.fails = n
+		records, failed := story(t, c), 0
+		for a.Handle(t.Context(), records) != nil {
+			failed++
+		}
+		if m.story() != told || failed != 1 {
+			t.Errorf("call %d failing %d times: %s", n, failed, m.story())
+		}
+	}
+}
+
+// TestReadsTheTopics goes through a broker, with Postgres away at first.
+func TestReadsTheTopics(t *testing.T) {
+	a, m, c := fixture(t)
+	m.fails = 1
+	cluster, err := kfake.NewCluster(kfake.NumBrokers(1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer cluster.Close()
+	cfg := broker.DefaultConfig()
+	cfg.Brokers = cluster.ListenAddrs()
+	cl, err := broker.Client(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer cl.Close()
+	if err := broker.EnsureTopics(t.Context(), cl, 1); err != nil {
+		t.Fatal(err)
+	}
+	var msgs []broker.Message
+	for _, rec := range story(t, c) {
+		msgs = append(msgs, broker.Message{Topic: rec.Topic, Key: line[:], Value: rec.Value})
+	}
+	if err := broker.NewProducer(cl).Publish(t.Context(), msgs); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	handled := 0
+	err = broker.ReadGroup(ctx, cfg, Group, Topics(), slog.New(slog.DiscardHandler), func(ctx context.Context, rs []broker.Record) error {
+		err := a.Handle(ctx, rs)
+		if err == nil {
+			handled += len(rs)
+		}
+		if handled == len(msgs) {
+			cancel()
+		}
+		return err
+	})
+	// The topics come side by side, so the order between them is open; what
+	// holds in the end is not.
+	got := ""
+	for _, k := range []string{"limit_hh", "range"} {
+		if x := m.alarms[k]; x != nil {
+			got += fmt.Sprintf("%s %s %d; ", k, x.State(), x.Occurrences)
+		}
+	}
+	if err != nil || !errors.Is(ctx.Err(), context.Canceled) || got != "limit_hh cleared 1; range active 1; " {
+		t.Errorf("%s after %d records, %v, %v", got, handled, err, ctx.Err())
+	}
+}

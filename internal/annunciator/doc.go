@@ -1,0 +1,21 @@
+// Package annunciator keeps alarms in step with the stream: it reads the findings
+// of limits from foodflow.anomalies.v1 and the states of lines from
+// foodflow.line-events.v1, and tells the tenant's alarms.
+//
+// Promises. A limit that is passed raises its alarm, one that is kept again
+// clears it, once each, however often a record is read. A line that is being
+// cleaned or maintained suppresses the alarms of its sensors by design, and shows
+// them when it is done. Findings that were learnt are advisory and raise no
+// alarm.
+//
+// Limits. The two topics are read side by side: an alarm that is raised in the
+// moment in which its line enters cleaning can show for as long as the reader of
+// the one is ahead of the other's. A limit that is taken off a sensor while it is
+// passed has no end on the stream, so its alarm stays until it is acknowledged
+// and taken out of service.
+//
+// Failure. Postgres away: records wait on Kafka. A record that can't be read is
+// counted and passed over: the processors have put it on the dead-letter topic.
+// What concerns a tenant, sensor or line that doesn't exist any more is counted
+// and passed over.
+package annunciator
