@@ -26,8 +26,7 @@
 // before its body is read; what was read is charged, accepted or not. Whatever
 // the quotas, one tenant holds at most Quotas.TenantShare of the bytes in
 // flight. Limits: quotas are counted in each process, so behind a balancer a
-// producer may get as many times its quota as there are processes; the MQTT door
-// holds messages in flight back and has no rate.
+// producer may get as many times its quota as there are processes.
 //
 // The packages httpin and mqttin are the two doors, kafkaout is the way out.
 package ingest

@@ -31,6 +31,32 @@ func (b *Batch) ReadMessage(kind Kind, name, payload []byte) error {
 	return s.err
 }
 
+// AddMessage is ReadMessage for a batch of several messages: what is wrong with
+// one refuses that one, and leaves nothing of it in the batch. Items, Errors and
+// Faults speak of the last message.
+func (b *Batch) AddMessage(kind Kind, name, payload []byte) error {
+	keys := len(b.keys)
+	b.items, b.bad, b.faults, b.errors = 0, 0, 0, b.errors[:0]
+	err := b.ReadMessage(kind, name, payload)
+	if err == nil {
+		err = b.Err()
+	}
+	if err != nil {
+		b.Undo(keys)
+	}
+	b.topic = nil // a view of what the caller goes on with
+	return err
+}
+
+// Undo takes the records behind the first keep ones back.
+func (b *Batch) Undo(keep int) {
+	end := 0
+	if keep > 0 {
+		end = b.ends[keep-1]
+	}
+	b.keys, b.ends, b.arena = b.keys[:keep], b.ends[:keep], b.arena[:end]
+}
+
 func (b *Batch) bareNumber(s *scanner) {
 	text, ok := s.number()
 	if !ok {

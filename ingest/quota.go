@@ -65,14 +65,29 @@ func (s *shares) give(tenant plant.ID, n int64) {
 // producer that waits is told when to come back. release gives it back.
 func (s *Service) Reserve(tenant plant.ID, n int64) (release func(), err error) {
 	n = min(n, s.shares.most)
+	if err := s.Take(tenant, n); err != nil {
+		return nil, err
+	}
+	return func() { s.Give(tenant, n) }, nil
+}
+
+// Take is Reserve for who keeps count of what to give back by itself: n bytes,
+// which must not be more than a tenant's share.
+func (s *Service) Take(tenant plant.ID, n int64) error {
 	if !s.shares.take(tenant, n) {
 		s.m.refused.WithLabelValues("tenant_in_flight").Inc()
-		return nil, fault.NewUnavailable(time.Second, nil, "too many requests of this tenant are waiting for Kafka")
+		return fault.NewUnavailable(time.Second, nil, "too many requests of this tenant are waiting for Kafka")
 	}
 	if !s.inFlight.TryAcquire(n) {
 		s.shares.give(tenant, n)
 		s.m.refused.WithLabelValues("in_flight").Inc()
-		return nil, fault.NewUnavailable(time.Second, nil, "too many requests are waiting for Kafka")
+		return fault.NewUnavailable(time.Second, nil, "too many requests are waiting for Kafka")
 	}
-	return func() { s.inFlight.Release(n); s.shares.give(tenant, n) }, nil
+	return nil
+}
+
+// Give gives back what Take took.
+func (s *Service) Give(tenant plant.ID, n int64) {
+	s.inFlight.Release(n)
+	s.shares.give(tenant, n)
 }

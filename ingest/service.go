@@ -95,6 +95,12 @@ func (s *Service) Authenticate(key string) (directory.Principal, error) {
 	return p, nil
 }
 
+// Still says whether a principal who was authenticated earlier may go on
+// sending: doors with long connections ask again and again.
+func (s *Service) Still(p directory.Principal) error {
+	return s.dir.Still(p, directory.ScopeIngest, s.now())
+}
+
 // Begin lends an empty batch; End takes it back.
 func (s *Service) Begin(tenant plant.ID, kind Kind) *Batch {
 	b, _ := s.batches.Get().(*Batch)

@@ -47,18 +47,36 @@ func (s *Store) Authenticate(key string, now time.Time) (Principal, error) {
 	if !known || !right {
 		return Principal{}, ErrKeyUnknown
 	}
+	if err := s.holds(k, now); err != nil {
+		return Principal{}, err
+	}
+	return Principal{Tenant: k.Tenant, KeyID: k.ID, Scopes: k.Scopes}, nil
+}
+
+// Still says whether a principal's key would be taken now too, and has the scope:
+// for who authenticated once and stays.
+func (s *Store) Still(p Principal, scope string, now time.Time) error {
+	k, ok := findID(s, &s.keys, p.KeyID)
+	if !ok || k.Tenant != p.Tenant || !slices.Contains(k.Scopes, scope) {
+		return ErrKeyUnknown
+	}
+	return s.holds(k, now)
+}
+
+// holds says whether a key that is known may be used.
+func (s *Store) holds(k *APIKey, now time.Time) error {
 	if k.Revoked {
-		return Principal{}, ErrKeyRevoked
+		return ErrKeyRevoked
 	}
 	if k.ExpiresAt != 0 && now.UnixMilli() >= k.ExpiresAt {
-		return Principal{}, ErrKeyExpired
+		return ErrKeyExpired
 	}
 	t, ok := s.Tenant(k.Tenant)
 	if !ok {
-		return Principal{}, ErrKeyUnknown
+		return ErrKeyUnknown
 	}
 	if t.Suspended {
-		return Principal{}, ErrTenantSuspended
+		return ErrTenantSuspended
 	}
-	return Principal{Tenant: k.Tenant, KeyID: k.ID, Scopes: k.Scopes}, nil
+	return nil
 }

@@ -249,6 +249,40 @@ func TestAuthenticate(t *testing.T) {
 	}
 }
 
+// TestStill: who was let in may stay for as long as its key would let it in.
+func TestStill(t *testing.T) {
+	now := time.UnixMilli(1_800_000_000_000)
+	key := NewKey()
+	good := APIKey{ID: plant.NewID(), Tenant: acme, Public: key.Public, Hash: key.Hash(), Scopes: []string{ScopeIngest}}
+	for name, c := range map[string]struct {
+		change func(*APIKey, *Tenant)
+		want   error
+	}{
+		"unchanged": {func(*APIKey, *Tenant) {}, nil},
+		"expired":   {func(k *APIKey, _ *Tenant) { k.ExpiresAt = now.UnixMilli() }, ErrKeyExpired},
+		"revoked":   {func(k *APIKey, _ *Tenant) { k.Revoked = true }, ErrKeyRevoked},
+		"unscoped":  {func(k *APIKey, _ *Tenant) { k.Scopes = nil }, ErrKeyUnknown},
+		"suspended": {func(_ *APIKey, t *Tenant) { t.Suspended = true }, ErrTenantSuspended},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s, k, tenant := NewStore(), good, Tenant{ID: acme, Key: "acme"}
+			apply(t, s, 1, tenant, k)
+			p, err := s.Authenticate(key.Reveal(), now)
+			if err != nil {
+				t.Fatal(err)
+			}
+			c.change(&k, &tenant)
+			apply(t, s, 2, tenant, k)
+			if err := s.Still(p, ScopeIngest, now); !errors.Is(err, c.want) {
+				t.Errorf("got %v, want %v", err, c.want)
+			}
+			if err := s.Still(Principal{Tenant: acme, KeyID: plant.NewID()}, ScopeIngest, now); !errors.Is(err, ErrKeyUnknown) {
+				t.Errorf("a key that is not there: %v", err)
+			}
+		})
+	}
+}
+
 func FuzzParseKey(f *testing.F) {
 	f.Add(NewKey().Reveal())
 	f.Add("ff_")

@@ -66,6 +66,16 @@ func (g *Gauge) Meter(who directory.Principal) *Meter {
 	return m
 }
 
+// Limited reports whether there is any quota to hold a request to.
+func (m *Meter) Limited() bool {
+	for i := range m.items {
+		if m.items[i].Limited() || m.bytes[i].Limited() {
+			return true
+		}
+	}
+	return false
+}
+
 func (g *Gauge) policy(name string, perSecond float64) quota.Policy {
 	return quota.Policy{Name: name, PerSecond: perSecond, Burst: max(perSecond*g.quotas.Window.Seconds(), 1)}
 }
