@@ -35,10 +35,8 @@ func (c *column) point(ts int64, v float64) {
 
 func (c *column) uuid(id *plant.ID) {
 	// ClickHouse keeps a UUID as two little-endian halves.
-	b := &c.data
-	*b = append(*b,
-		id[7], id[6], id[5], id[4], id[3], id[2], id[1], id[0],
-		id[15], id[14], id[13], id[12], id[11], id[10], id[9], id[8])
+	c.data = binary.LittleEndian.AppendUint64(c.data, binary.BigEndian.Uint64(id[:8]))
+	c.data = binary.LittleEndian.AppendUint64(c.data, binary.BigEndian.Uint64(id[8:]))
 }
 
 func (c *column) int64(v int64)   { c.data = binary.LittleEndian.AppendUint64(c.data, uint64(v)) }

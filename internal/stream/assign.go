@@ -75,7 +75,7 @@ func (r *Runner) open(ctx context.Context, p int32, starts kadm.ListedOffsets) (
 		cfg: r.cfg, slot: slot, task: task, log: r.log, store: r.deps.Snapshots,
 		logger: r.deps.Logger, m: r.m, begin: begin,
 		resume: func() { r.cl.ResumeFetchPartitions(r.partitions(p)) },
-		q:      newQueue(len(r.inputs), r.cfg.QueueBytes),
+		q:      newQueue(len(r.inputs), r.cfg.QueueBytes, &r.chunks),
 		ahead:  make([]atomic.Int64, len(r.inputs)),
 		drain:  make(chan struct{}), done: make(chan struct{}),
 	}

@@ -44,8 +44,8 @@ type Config struct {
 // a second at low rates and large inserts at high ones.
 func DefaultConfig() Config {
 	return Config{
-		BatchRecords:     100_000,
-		BatchBytes:       16 << 20,
+		BatchRecords:     200_000,
+		BatchBytes:       24 << 20,
 		MaxAge:           500 * time.Millisecond,
 		Idle:             150 * time.Millisecond,
 		QueueBytes:       32 << 20,

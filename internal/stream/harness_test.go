@@ -143,7 +143,7 @@ type hashTask struct {
 	rows  []string
 }
 
-func (h *hashTask) Fold(r Record) error {
+func (h *hashTask) Fold(r *Record) error {
 	if string(r.Value) == "poison" {
 		return &Poison{Reason: "body", Err: errors.New("poison")}
 	}

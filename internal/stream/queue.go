@@ -11,13 +11,13 @@ import (
 // pushes, the slot's worker takes.
 type queue struct {
 	limit int // bytes; past it push asks for a pause
+	pool  *chunkPool
 
 	mu      sync.Mutex // guards what follows
 	parts   []fifo     // one an input
 	bytes   int
 	records int
-	oldest  time.Time // when the oldest waiting record was pushed
-	newest  time.Time
+	newest  time.Time // when something was pushed last
 	paused  bool
 
 	// wake is sent to (never blocking) by push and read by the worker.
@@ -26,31 +26,31 @@ type queue struct {
 
 // fifo is the waiting records of one input, as fetched.
 type fifo struct {
-	chunks [][]*kgo.Record
+	chunks []*chunk
+	first  int   // of the first chunk's records, the first that waits
 	next   int64 // offset after the last record ever pushed
 	seen   bool
 }
 
-func newQueue(inputs, limit int) *queue {
-	return &queue{limit: limit, parts: make([]fifo, inputs), wake: make(chan struct{}, 1)}
+func newQueue(inputs, limit int, pool *chunkPool) *queue {
+	return &queue{limit: limit, pool: pool, parts: make([]fifo, inputs), wake: make(chan struct{}, 1)}
 }
 
-// push appends fetched records of an input and says whether the slot is to be
-// paused now.
+// push appends a copy of fetched records of an input and says whether the slot
+// is to be paused now.
 func (q *queue) push(input int, recs []*kgo.Record, now time.Time) (pause bool) {
 	if len(recs) == 0 {
 		return false
 	}
+	c := q.pool.get()
+	c.pack(recs, now)
 	q.mu.Lock()
 	f := &q.parts[input]
-	f.chunks = append(f.chunks, recs)
+	f.chunks = append(f.chunks, c)
 	f.next, f.seen = recs[len(recs)-1].Offset+1, true
-	if q.records == 0 {
-		q.oldest = now
-	}
 	q.newest = now
 	q.records += len(recs)
-	q.bytes += recordBytes(recs)
+	q.bytes += c.bytes(0, len(c.recs))
 	pause = !q.paused && q.bytes > q.limit
 	q.paused = q.paused || pause
 	q.mu.Unlock()
@@ -70,7 +70,13 @@ type level struct {
 func (q *queue) level() level {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	return level{q.records, q.bytes, q.oldest, q.newest}
+	lv := level{records: q.records, bytes: q.bytes, newest: q.newest, oldest: q.newest}
+	for i := range q.parts {
+		if f := &q.parts[i]; len(f.chunks) > 0 && f.chunks[0].at.Before(lv.oldest) {
+			lv.oldest = f.chunks[0].at
+		}
+	}
+	return lv
 }
 
 // has reports whether everything of input below offset to has arrived. Offsets
@@ -92,65 +98,55 @@ func (q *queue) bounds(from []int64, maxRecords, maxBytes int) []int64 {
 	copy(to, from)
 	records, bytes := 0, 0
 	for i := range q.parts {
-		for _, chunk := range q.parts[i].chunks {
+		first := q.parts[i].first
+		for _, c := range q.parts[i].chunks {
 			if records >= maxRecords || bytes >= maxBytes {
 				return to
 			}
-			n := min(len(chunk), maxRecords-records)
+			n := min(len(c.recs)-first, maxRecords-records)
 			records += n
-			bytes += recordBytes(chunk[:n])
-			to[i] = chunk[n-1].Offset + 1
+			bytes += c.bytes(first, first+n)
+			to[i] = c.recs[first+n-1].offset + 1
+			first = 0
 		}
 	}
 	return to
 }
 
+// view is a run of a chunk's records.
+type view struct {
+	c        *chunk
+	from, to int
+}
+
 // take removes and returns the records of input below to. It says whether the
-// slot may be resumed.
-func (q *queue) take(input int, to int64) (chunks [][]*kgo.Record, resume bool) {
+// slot may be resumed. A chunk whose last record is in a view is the taker's,
+// to be put back into the pool when its records are done with.
+func (q *queue) take(input int, to int64) (views []view, resume bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	f := &q.parts[input]
 	for len(f.chunks) > 0 {
-		chunk := f.chunks[0]
-		n := 0
-		for n < len(chunk) && chunk[n].Offset < to {
-			n++
-		}
-		if n == 0 {
+		c := f.chunks[0]
+		n := c.below(to)
+		if n <= f.first {
 			break
 		}
-		chunks = append(chunks, chunk[:n])
-		q.records -= n
-		q.bytes -= recordBytes(chunk[:n])
-		if n < len(chunk) {
-			f.chunks[0] = chunk[n:]
+		views = append(views, view{c, f.first, n})
+		q.records -= n - f.first
+		q.bytes -= c.bytes(f.first, n)
+		if f.first = n; n < len(c.recs) {
 			break
 		}
-		f.chunks[0] = nil
+		f.chunks[0], f.first = nil, 0
 		f.chunks = f.chunks[1:]
-	}
-	if q.records > 0 {
-		q.oldest = q.newest // a bound from above would need a time a chunk
 	}
 	resume = q.paused && q.bytes < q.limit/2
 	if resume {
 		q.paused = false
 	}
-	return chunks, resume
+	return views, resume
 }
-
-// recordBytes estimates the memory that records hold.
-func recordBytes(recs []*kgo.Record) int {
-	n := 0
-	for _, r := range recs {
-		n += len(r.Key) + len(r.Value) + recordOverhead
-	}
-	return n
-}
-
-// recordOverhead is about the size of a kgo.Record.
-const recordOverhead = 200
 
 // lift raises the limit for good when a batch from before is larger than it,
 // and reports whether the slot was paused.

@@ -55,6 +55,7 @@ func (w *worker) refold(ctx context.Context, to []int64) error {
 		return err
 	}
 	w.task.Discard()
+	w.release()
 	w.m.refolded.Add(float64(n))
 	return nil
 }

@@ -36,6 +36,7 @@ type Runner struct {
 	log    *commitLog
 	inputs []Input
 	index  map[string]int // topic to input
+	chunks chunkPool
 
 	mu      sync.Mutex // guards workers
 	workers map[int32]*worker
@@ -83,6 +84,7 @@ func (r *Runner) Run(ctx context.Context) error {
 		kgo.AdjustFetchOffsetsFn(r.adjust),
 		kgo.OnPartitionsRevoked(r.revoked),
 		kgo.OnPartitionsLost(r.lost),
+		kgo.WithPools(&recordPool{}),
 	)
 	if err != nil {
 		return fmt.Errorf("opening client of group %s: %w", r.cfg.Group, err)
@@ -169,6 +171,7 @@ func (r *Runner) dispatch(p kgo.FetchTopicPartition, now time.Time) {
 	r.mu.Lock()
 	w := r.workers[p.Partition]
 	r.mu.Unlock()
+	defer recycle(p.Records) // the queue copies
 	if w == nil {
 		return
 	}
@@ -179,6 +182,12 @@ func (r *Runner) dispatch(p kgo.FetchTopicPartition, now time.Time) {
 	if w.q.push(i, p.Records, now) {
 		r.m.pauses.Inc()
 		r.cl.PauseFetchPartitions(r.partitions(p.Partition))
+	}
+}
+
+func recycle(recs []*kgo.Record) {
+	for _, r := range recs {
+		r.Recycle()
 	}
 }
 

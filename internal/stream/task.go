@@ -75,7 +75,8 @@ type Task interface {
 	// Fold takes one record into the state and the open batch's output. Equal
 	// states and records give equal results: no clock, no chance. After a
 	// Transient error, which must leave the state as it was, it is called again.
-	Fold(Record) error
+	// The record itself is the caller's; its slices stay until the flush.
+	Fold(*Record) error
 	// Settle is called once all records of a batch are folded, silent or not,
 	// for what the task derives from the batch as a whole.
 	Settle(b Batch) error

@@ -9,8 +9,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/twmb/franz-go/pkg/kgo"
-
 	"github.com/foodflow/foodflow/internal/fault"
 )
 
@@ -30,8 +28,10 @@ type worker struct {
 	q      *queue
 	begin  start
 	ledger *ledger
-	pos    []int64 // next offset to fold, per input
-	lastTS int64   // broker time of the last record folded, ms
+	pos    []int64  // next offset to fold, per input
+	lastTS int64    // broker time of the last record folded, ms
+	rec    Record   // the record being folded
+	held   []*chunk // whose last record is in the open batch
 
 	snap      *snapshotting // under way, nil when none
 	lastSnap  time.Time
@@ -164,6 +164,7 @@ func (w *worker) pass(ctx context.Context, to []int64, reason Reason) error {
 	if err := w.flush(ctx, b); err != nil {
 		return err
 	}
+	w.release()
 	w.flushedAt.Store(w.lastTS)
 	w.m.poison.Add(float64(len(b.Dead)))
 	w.m.batches.WithLabelValues(reason.String()).Inc()
@@ -182,14 +183,18 @@ func (w *worker) fold(ctx context.Context, to []int64, reason Reason) (Batch, in
 	b := Batch{Slot: w.slot, Reason: reason, From: slices.Clone(w.pos), To: to}
 	total := 0
 	for i := range w.slot.Inputs {
-		chunks, resume := w.q.take(i, to[i])
+		views, resume := w.q.take(i, to[i])
 		if resume {
 			w.resume()
 		}
 		n := 0
-		for _, chunk := range chunks {
-			for _, r := range chunk {
-				folded, err := w.one(ctx, &b, i, r)
+		for _, v := range views {
+			if v.to == len(v.c.recs) {
+				w.held = append(w.held, v.c)
+			}
+			for j := v.from; j < v.to; j++ {
+				v.c.record(j, &w.rec)
+				folded, err := w.one(ctx, &b, i)
 				if err != nil {
 					return b, total, err
 				}
@@ -208,9 +213,10 @@ func (w *worker) fold(ctx context.Context, to []int64, reason Reason) (Batch, in
 	return b, total, nil
 }
 
-// one folds a record, or enters it among the batch's dead. It returns the
-// number of records folded: 0 for one that was folded before.
-func (w *worker) one(ctx context.Context, b *Batch, input int, r *kgo.Record) (int, error) {
+// one folds w.rec, or enters it among the batch's dead. It returns the number
+// of records folded: 0 for one that was folded before.
+func (w *worker) one(ctx context.Context, b *Batch, input int) (int, error) {
+	r := &w.rec
 	if r.Offset < w.pos[input] {
 		return 0, nil
 	}
@@ -218,9 +224,8 @@ func (w *worker) one(ctx context.Context, b *Batch, input int, r *kgo.Record) (i
 		w.gap(input, gap)
 	}
 	w.pos[input] = r.Offset + 1
-	w.lastTS = r.Timestamp.UnixMilli()
-	rec := Record{Input: input, Offset: r.Offset, Timestamp: w.lastTS, Key: r.Key, Value: r.Value, Headers: r.Headers}
-	err := w.task.Fold(rec)
+	w.lastTS, r.Input = r.Timestamp, input
+	err := w.task.Fold(r)
 	var t *TransientError
 	for wait := 100 * time.Millisecond; errors.As(err, &t); wait = min(2*wait, 5*time.Second) {
 		w.m.retries.Inc()
@@ -229,7 +234,7 @@ func (w *worker) one(ctx context.Context, b *Batch, input int, r *kgo.Record) (i
 			return 1, context.Cause(ctx)
 		case <-time.After(wait):
 		}
-		err = w.task.Fold(rec)
+		err = w.task.Fold(r)
 	}
 	if err == nil {
 		return 1, nil
@@ -238,8 +243,18 @@ func (w *worker) one(ctx context.Context, b *Batch, input int, r *kgo.Record) (i
 	if !errors.As(err, &p) {
 		return 1, fmt.Errorf("folding %s offset %d: %w", w.slot.Inputs[input].Topic, r.Offset, err)
 	}
-	b.Dead = append(b.Dead, Dead{Record: rec, Reason: p.Reason, Err: p.Err})
+	b.Dead = append(b.Dead, Dead{Record: *r, Reason: p.Reason, Err: p.Err})
 	return 1, nil
+}
+
+// release puts the chunks of a batch back: it is durable or was discarded, and
+// nothing refers to its records.
+func (w *worker) release() {
+	for i, c := range w.held {
+		w.q.pool.put(c)
+		w.held[i] = nil
+	}
+	w.held = w.held[:0]
 }
 
 // gap counts offsets that were gone before they were read.

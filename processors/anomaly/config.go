@@ -2,7 +2,8 @@ package anomaly
 
 import "math"
 
-// Config is what a sensor's owner says of it. NaN means "none".
+// Config is what a sensor's owner says of it. A limit at infinity is none, so
+// that equal configurations compare equal.
 type Config struct {
 	LL, L, H, HH       float64
 	RangeMin, RangeMax float64
@@ -20,6 +21,6 @@ type Config struct {
 
 // DefaultConfig has no limits and learns.
 func DefaultConfig() Config {
-	n := math.NaN()
-	return Config{LL: n, L: n, H: n, HH: n, RangeMin: n, RangeMax: n, MaxRate: n, Learned: true, Threshold: 0.75}
+	low, high := math.Inf(-1), math.Inf(1)
+	return Config{LL: low, L: low, H: high, HH: high, RangeMin: low, RangeMax: high, MaxRate: high, Learned: true, Threshold: 0.75}
 }

@@ -33,16 +33,16 @@ func (d *Detector) observeLimits(cfg *Config, ts int64, v float64, f *Findings) 
 	under := func(i int, kind plant.AnomalyKind, limit float64) {
 		d.limit(i, cfg, kind, ts, v < limit, v < limit+cfg.Deadband, limit, f)
 	}
-	if !math.IsNaN(cfg.LL) {
+	if !math.IsInf(cfg.LL, -1) {
 		under(limitLL, plant.AnomalyLimitLL, cfg.LL)
 	}
-	if !math.IsNaN(cfg.L) {
+	if !math.IsInf(cfg.L, -1) {
 		under(limitL, plant.AnomalyLimitL, cfg.L)
 	}
-	if !math.IsNaN(cfg.H) {
+	if !math.IsInf(cfg.H, 1) {
 		over(limitH, plant.AnomalyLimitH, cfg.H)
 	}
-	if !math.IsNaN(cfg.HH) {
+	if !math.IsInf(cfg.HH, 1) {
 		over(limitHH, plant.AnomalyLimitHH, cfg.HH)
 	}
 	if v < cfg.RangeMin || v > cfg.RangeMax || d.limits[limitRange].active {
@@ -53,7 +53,7 @@ func (d *Detector) observeLimits(cfg *Config, ts int64, v float64, f *Findings) 
 		out := v < cfg.RangeMin || v > cfg.RangeMax
 		d.limit(limitRange, cfg, plant.AnomalyRange, ts, out, out, bound, f)
 	}
-	if !math.IsNaN(cfg.MaxRate) && d.n > 0 {
+	if !math.IsInf(cfg.MaxRate, 1) && d.n > 0 {
 		rate := math.Abs(v-d.last) / (float64(ts-d.lastTS) / 1000)
 		d.limit(limitRate, cfg, plant.AnomalyRate, ts, rate > cfg.MaxRate, rate > cfg.MaxRate, cfg.MaxRate, f)
 	}

@@ -6,12 +6,38 @@ import (
 	"github.com/foodflow/foodflow/processors/oee"
 )
 
+// configs gives detectors what the directory says of their sensors. Sensors of
+// which it says the same share one Config.
+type configs struct {
+	directory *directory.Store
+	shared    map[anomaly.Config]*anomaly.Config
+	seen      uint64 // directory.Store.Changes at which shared was begun
+}
+
+// of gives a sensor's configuration as the directory has it now.
+func (c *configs) of(s *sensor) *anomaly.Config {
+	changes := c.directory.Changes()
+	if s.cfg != nil && s.seen == changes {
+		return s.cfg
+	}
+	if c.shared == nil || c.seen != changes {
+		c.shared, c.seen = map[anomaly.Config]*anomaly.Config{}, changes
+	}
+	d, _ := c.directory.SensorByID(s.id)
+	cfg := sensorConfig(d)
+	if c.shared[cfg] == nil {
+		c.shared[cfg] = &cfg
+	}
+	s.cfg, s.seen = c.shared[cfg], changes
+	return s.cfg
+}
+
 // sensorConfig gives the detector what the directory says of a sensor; nil is a
 // sensor it doesn't know.
-func sensorConfig(d *directory.Sensor) *anomaly.Config {
+func sensorConfig(d *directory.Sensor) anomaly.Config {
 	cfg := anomaly.DefaultConfig()
 	if d == nil {
-		return &cfg
+		return cfg
 	}
 	for _, f := range []struct {
 		from *float64
@@ -23,7 +49,7 @@ func sensorConfig(d *directory.Sensor) *anomaly.Config {
 	}
 	cfg.Deadband, cfg.OnDelayMS, cfg.OffDelayMS = d.Deadband, d.OnDelayMS, d.OffDelayMS
 	cfg.Learned = d.Detect != directory.DetectOff
-	return &cfg
+	return cfg
 }
 
 // lineConfig gives the OEE ledger what the directory says of a line.

@@ -15,22 +15,22 @@ const stateVersion = 1
 
 var errState = errors.New("malformed slot state")
 
-func sortedIDs[T any](m map[plant.ID]T) []plant.ID {
+func sortedLines(m map[plant.ID]*line) []plant.ID {
 	return slices.SortedFunc(maps.Keys(m), func(a, b plant.ID) int { return bytes.Compare(a[:], b[:]) })
 }
 
 // AppendState appends the state of every sensor and line, in order of their ids,
-// so that equal states are equal bytes.
+// so that equal states are equal bytes. It may be called between batches only.
 func (t *task) AppendState(b []byte) ([]byte, error) {
 	b = append(b, stateVersion)
-	b = binary.AppendUvarint(b, uint64(len(t.sensors)))
-	for _, id := range sortedIDs(t.sensors) {
-		s := t.sensors[id]
-		b = append(append(append(b, id[:]...), s.tenant[:]...), s.line[:]...)
+	b = binary.AppendUvarint(b, uint64(t.sensors.n))
+	for _, i := range t.sensors.sorted() {
+		s := t.sensors.at(i)
+		b = append(append(append(b, s.id[:]...), s.tenant[:]...), s.lineID[:]...)
 		b = s.minute.AppendState(s.detector.AppendState(s.replay.AppendState(b)))
 	}
 	b = binary.AppendUvarint(b, uint64(len(t.lines)))
-	for _, id := range sortedIDs(t.lines) {
+	for _, id := range sortedLines(t.lines) {
 		l := t.lines[id]
 		b = append(append(b, id[:]...), l.tenant[:]...)
 		b = l.ledger.AppendState(binary.AppendVarint(b, l.sign))
@@ -47,12 +47,14 @@ func (t *task) RestoreState(b []byte) error {
 	if err != nil {
 		return err
 	}
-	t.sensors, t.windows = make(map[plant.ID]*sensor, n), 0
+	t.sensors, t.windows, t.open = newSensors(n), 0, nil
 	for range n {
 		if len(b) < 48 {
 			return errState
 		}
-		s := &sensor{id: plant.ID(b[:16]), tenant: plant.ID(b[16:32]), line: plant.ID(b[32:48])}
+		i := t.sensors.add(plant.ID(b[:16]))
+		s := t.sensors.at(i)
+		s.tenant, s.lineID = plant.ID(b[16:32]), plant.ID(b[32:48])
 		if b, err = s.replay.RestoreState(b[48:]); err != nil {
 			return err
 		}
@@ -63,9 +65,8 @@ func (t *task) RestoreState(b []byte) error {
 			return err
 		}
 		if s.open = s.minute.Open(); s.open {
-			t.open = append(t.open, s)
+			t.open = append(t.open, i)
 		}
-		t.sensors[s.id] = s
 		t.windows += s.replay.Size()
 	}
 	if n, b, err = length(b); err != nil {

@@ -24,7 +24,9 @@ type Result struct {
 type Env struct {
 	// ClickHouse is the address of an engine that may be filled.
 	ClickHouse string
-	Dir        string
+	// EnginePID is the process of that engine.
+	EnginePID int
+	Dir       string
 	// Readings is how many readings the processors get.
 	Readings int
 	Logger   *slog.Logger
@@ -94,8 +96,11 @@ func line(name string, r Result) string {
 	if r.Value < 1000 {
 		s = fmt.Sprintf("%-24s %14.2f %-14s", name, r.Value, r.Unit)
 	}
-	if r.BareLoop > 0 {
+	switch {
+	case r.BareLoop >= 1000:
 		s += fmt.Sprintf(" bare loop %14.0f   ratio %.2f", r.BareLoop, r.Ratio)
+	case r.BareLoop > 0:
+		s += fmt.Sprintf(" bare loop %14.2f   ratio %.2f", r.BareLoop, r.Ratio)
 	}
 	if r.Target != "" {
 		s += "   target " + r.Target

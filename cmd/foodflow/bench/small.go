@@ -96,9 +96,12 @@ func state(_ context.Context, e Env) (map[string]Result, error) {
 		for i, s := range sensors {
 			r := plant.Reading{Tenant: tenant, Sensor: s, TS: begin + int64(round)*1000, Value: float64(i % 7), Seq: int64(round)}
 			frame = c.AppendReading(frame[:0], &r)
-			if err := task.Fold(stream.Record{Input: 1, Offset: int64(round), Value: frame}); err != nil {
+			if err := task.Fold(&stream.Record{Input: 1, Offset: int64(round), Value: frame}); err != nil {
 				return nil, err
 			}
+		}
+		if err := task.Settle(stream.Batch{From: []int64{0, 0}, To: []int64{0, stateSensors}}); err != nil {
+			return nil, err
 		}
 		task.Discard()
 	}

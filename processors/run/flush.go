@@ -1,0 +1,59 @@
+package run
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/foodflow/foodflow/clickhouse"
+	"github.com/foodflow/foodflow/clickhouse/sink"
+	"github.com/foodflow/foodflow/internal/stream"
+)
+
+// Flush makes the batch durable: dead letters, anomalies and parts on Kafka, the
+// rows in ClickHouse.
+func (t *task) Flush(ctx context.Context, b stream.Batch) error {
+	msgs := t.messages[:len(t.messages):len(t.messages)]
+	for i := range b.Dead {
+		m, err := t.deadLetter(&b, &b.Dead[i])
+		if err != nil {
+			return err
+		}
+		msgs = append(msgs, m)
+	}
+	if err := t.deps.Publisher.Publish(ctx, msgs); err != nil {
+		return stream.Transient(err)
+	}
+	for _, block := range []sink.Block{t.readings, t.minutes, t.events, t.anomalies, t.parts} {
+		err := t.deps.Sink.Insert(ctx, block, token(block.Table(), &b))
+		if clickhouse.IsTransient(err) {
+			return stream.Transient(err)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	t.deps.Metrics.add(&t.counts)
+	t.Discard()
+	return nil
+}
+
+// token names an insert: the same batch of the same job always has the same.
+// Rows of a table can come from either input (a reading closes a minute), so it
+// names both ranges.
+func token(table string, b *stream.Batch) string {
+	name := fmt.Sprintf("%s/g%d/p%d", table, b.Slot.Generation, b.Slot.Partition)
+	for i, in := range b.Slot.Inputs {
+		name += fmt.Sprintf("/%x:%d-%d", in.ID, b.From[i], b.To[i])
+	}
+	return name
+}
+
+// Discard empties the output.
+func (t *task) Discard() {
+	t.readings.Reset()
+	t.events.Reset()
+	t.anomalies.Reset()
+	t.parts.Reset()
+	t.minutes.Reset()
+	t.messages, t.counts = nil, counts{}
+}
