@@ -15,15 +15,15 @@ const clockTick = 10 * time.Millisecond
 
 // cpu is the processor time that this process and the engine's have used. On a
 // machine whose cores others use as well, it says more than the clock does.
-func (e Env) cpu() (time.Duration, error) {
-	var own syscall.Rusage
-	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &own); err != nil {
-		return 0, fmt.Errorf("reading own processor time: %w", err)
+func (e Env) cpu() (own, engine time.Duration, err error) {
+	var usage syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &usage); err != nil {
+		return 0, 0, fmt.Errorf("reading own processor time: %w", err)
 	}
-	total := time.Duration(own.Utime.Nano() + own.Stime.Nano())
+	own = time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
 	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", e.EnginePID))
 	if err != nil {
-		return 0, fmt.Errorf("reading the engine's processor time: %w", err)
+		return 0, 0, fmt.Errorf("reading the engine's processor time: %w", err)
 	}
 	// The name in parentheses may hold spaces; utime and stime are the 12th and
 	// 13th field behind it.
@@ -31,9 +31,9 @@ func (e Env) cpu() (time.Duration, error) {
 	for _, f := range fields[11:13] {
 		ticks, err := strconv.ParseInt(string(f), 10, 64)
 		if err != nil {
-			return 0, fmt.Errorf("reading the engine's processor time: %w", err)
+			return 0, 0, fmt.Errorf("reading the engine's processor time: %w", err)
 		}
-		total += time.Duration(ticks) * clockTick
+		engine += time.Duration(ticks) * clockTick
 	}
-	return total, nil
+	return own, engine, nil
 }
