@@ -25,7 +25,6 @@ import (
 	"github.com/foodflow/foodflow/internal/stream"
 	"github.com/foodflow/foodflow/internal/testkit"
 	"github.com/foodflow/foodflow/processors/run"
-	"github.com/foodflow/foodflow/processors/snapshot"
 	"github.com/foodflow/foodflow/schemas"
 )
 
@@ -146,34 +145,25 @@ func (p *plumbing) startProcessors() {
 	ch := p.tables("http://" + front)
 	kafka := p.kafka
 	kafka.Dial = p.ways[processorsKafka].Dial
-	pub, err := broker.Client(kafka)
+	probe, err := broker.OpenProducer(kafka)
 	p.must(err)
-	p.ready[processorsKafka] = pub.Ping
+	p.ready[processorsKafka] = probe.Ping
 	p.ready[processorsStore] = func(ctx context.Context) error {
 		_, err := ch.Exec(ctx, "SELECT 1", nil)
 		return err
 	}
-	var ins run.Inserter = sink.New(ch, nil)
-	if p.sink != nil {
-		ins = p.sink(ins)
-	}
-	logger := slog.New(slog.DiscardHandler)
-	snaps, err := snapshot.New(broker.TopicProcessorState, broker.Opener(kafka), logger)
-	p.must(err)
-	deps := run.Deps{Codec: p.codec, Directory: p.store, Sink: ins, Publisher: broker.NewProducer(pub), Metrics: run.NewMetrics(nil)}
 	cfg := stream.DefaultConfig()
-	cfg.Group, cfg.Inputs, cfg.SessionTimeout = "processors", run.Inputs(), 2*time.Second
+	cfg.Group, cfg.SessionTimeout = "processors", 2*time.Second
+	deps := run.JobDeps{Kafka: kafka, ClickHouse: ch, Codec: p.codec, Directory: p.store, Logger: slog.New(slog.DiscardHandler), Inserter: p.sink}
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
 		for ctx.Err() == nil {
-			job, err := stream.New(cfg, stream.Deps{
-				Client: broker.Opener(kafka), Snapshots: snaps, Logger: logger,
-				Tasks: func(s stream.Slot) (stream.Task, error) { return run.NewTask(deps, s), nil },
-			})
+			job, err := run.Open(cfg, deps)
 			if err == nil {
 				err = job.Run(ctx)
+				job.Close()
 			}
 			if err != nil && ctx.Err() == nil {
 				p.t.Log("a processor ended, another one follows: ", err)
@@ -184,8 +174,7 @@ func (p *plumbing) startProcessors() {
 	p.t.Cleanup(func() {
 		cancel()
 		<-done
-		snaps.Close()
-		pub.Close()
+		probe.Close()
 	})
 }
 

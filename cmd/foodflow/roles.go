@@ -8,7 +8,6 @@ import (
 
 	"github.com/foodflow/foodflow/clickhouse"
 	"github.com/foodflow/foodflow/clickhouse/ddl"
-	"github.com/foodflow/foodflow/clickhouse/sink"
 	"github.com/foodflow/foodflow/ingest"
 	"github.com/foodflow/foodflow/ingest/httpin"
 	"github.com/foodflow/foodflow/ingest/kafkaout"
@@ -17,7 +16,6 @@ import (
 	"github.com/foodflow/foodflow/internal/migrate"
 	"github.com/foodflow/foodflow/internal/stream"
 	"github.com/foodflow/foodflow/processors/run"
-	"github.com/foodflow/foodflow/processors/snapshot"
 )
 
 // stopLimit bounds the end of one component.
@@ -107,7 +105,6 @@ func (c *processorsCmd) Run(e *env) error {
 		return err
 	}
 	kafka := c.Kafka.config()
-	open := broker.Opener(kafka)
 	ch, err := clickhouse.NewClient(c.Clickhouse.config())
 	if err != nil {
 		return err
@@ -123,25 +120,12 @@ func (c *processorsCmd) Run(e *env) error {
 	if err != nil {
 		return err
 	}
-	snaps, err := snapshot.New(broker.TopicProcessorState, open, r.logger)
+	job, err := run.Open(c.stream(), run.JobDeps{Kafka: kafka, ClickHouse: ch, Codec: codec, Directory: store, Logger: r.logger, Registry: r.reg})
 	if err != nil {
 		return err
 	}
-	defer snaps.Close()
-	pub, err := open()
-	if err != nil {
-		return err
-	}
-	defer pub.Close()
-	deps := run.Deps{Codec: codec, Directory: store, Sink: sink.New(ch, r.reg), Publisher: broker.NewProducer(pub), Metrics: run.NewMetrics(r.reg)}
-	job, err := stream.New(c.stream(), stream.Deps{
-		Client: open, Snapshots: snaps, Logger: r.logger, Registry: r.reg,
-		Tasks: func(s stream.Slot) (stream.Task, error) { return run.NewTask(deps, s), nil },
-	})
-	if err != nil {
-		return err
-	}
-	r.admin.AddCheck("kafka", pub.Ping)
+	defer job.Close()
+	r.admin.AddCheck("kafka", job.Ping)
 	r.admin.AddCheck("clickhouse", func(ctx context.Context) error {
 		_, err := ch.Exec(ctx, "SELECT 1", nil)
 		return err
@@ -155,7 +139,7 @@ func (c *processorsCmd) Run(e *env) error {
 // stream is the job's configuration.
 func (c *processorsCmd) stream() stream.Config {
 	cfg := stream.DefaultConfig()
-	cfg.Group, cfg.Inputs, cfg.Generation, cfg.SessionTimeout = c.Group, run.Inputs(), c.Generation, c.Session
+	cfg.Group, cfg.Generation, cfg.SessionTimeout = c.Group, c.Generation, c.Session
 	return cfg
 }
 

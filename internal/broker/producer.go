@@ -21,6 +21,21 @@ type Producer struct{ cl *kgo.Client }
 // NewProducer makes a producer on a client, which the caller closes.
 func NewProducer(cl *kgo.Client) *Producer { return &Producer{cl: cl} }
 
+// OpenProducer makes a producer on a client of its own; Close ends both.
+func OpenProducer(c Config) (*Producer, error) {
+	cl, err := Client(c)
+	if err != nil {
+		return nil, err
+	}
+	return NewProducer(cl), nil
+}
+
+// Ping asks Kafka for a sign of life.
+func (p *Producer) Ping(ctx context.Context) error { return p.cl.Ping(ctx) }
+
+// Close ends the client.
+func (p *Producer) Close() { p.cl.Close() }
+
 // Publish returns once every message is acknowledged, or with the first error;
 // then any part of them may have been stored, and publishing them all again is
 // safe for consumers that deduplicate by id.

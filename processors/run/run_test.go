@@ -23,7 +23,6 @@ import (
 	"github.com/foodflow/foodflow/internal/stream"
 	"github.com/foodflow/foodflow/internal/testkit"
 	"github.com/foodflow/foodflow/processors/run"
-	"github.com/foodflow/foodflow/processors/snapshot"
 	"github.com/foodflow/foodflow/schemas"
 )
 
@@ -72,7 +71,7 @@ func newWorldOn(t *testing.T, seeds []string) *world {
 		t.Fatal(err)
 	}
 	w.cfg = stream.DefaultConfig()
-	w.cfg.Group, w.cfg.Inputs = "processors", run.Inputs()
+	w.cfg.Group = "processors"
 	w.cfg.BatchRecords, w.cfg.MaxAge, w.cfg.Idle = 500, 50*time.Millisecond, 10*time.Millisecond
 	w.cfg.SnapshotEvery, w.cfg.SnapshotRecords = 20*time.Millisecond, 700
 	return w
@@ -90,31 +89,14 @@ func (w *world) client(opts ...kgo.Opt) *kgo.Client {
 
 // life runs one processor until ctx ends or it fails.
 func (w *world) life(ctx context.Context) error {
-	open := func(o ...kgo.Opt) (*kgo.Client, error) { return broker.Client(w.kafka, o...) }
-	logger := slog.New(slog.DiscardHandler)
-	snaps, err := snapshot.New(broker.TopicProcessorState, open, logger)
-	if err != nil {
-		return err
-	}
-	defer snaps.Close()
-	pub, err := open()
-	if err != nil {
-		return err
-	}
-	defer pub.Close()
-	var ins run.Inserter = sink.New(w.ch, nil)
-	if w.inserter != nil {
-		ins = w.inserter(ins)
-	}
-	deps := run.Deps{Codec: w.codec, Directory: directory.NewStore(), Sink: ins, Publisher: broker.NewProducer(pub), Metrics: run.NewMetrics(nil)}
-	r, err := stream.New(w.cfg, stream.Deps{
-		Client: open, Snapshots: snaps, Logger: logger,
-		Tasks: func(s stream.Slot) (stream.Task, error) { return run.NewTask(deps, s), nil },
+	job, err := run.Open(w.cfg, run.JobDeps{
+		Kafka: w.kafka, ClickHouse: w.ch, Codec: w.codec, Directory: directory.NewStore(), Logger: slog.New(slog.DiscardHandler), Inserter: w.inserter,
 	})
 	if err != nil {
 		return err
 	}
-	return r.Run(ctx)
+	defer job.Close()
+	return job.Run(ctx)
 }
 
 // until runs processors one after the other, each until it fails, until done;

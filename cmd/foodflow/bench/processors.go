@@ -18,7 +18,6 @@ import (
 	"github.com/foodflow/foodflow/internal/plant"
 	"github.com/foodflow/foodflow/internal/stream"
 	"github.com/foodflow/foodflow/processors/run"
-	"github.com/foodflow/foodflow/processors/snapshot"
 	"github.com/foodflow/foodflow/schemas"
 )
 
@@ -177,6 +176,12 @@ func tables(ctx context.Context, e Env, name string) (*clickhouse.Client, error)
 	return c, nil
 }
 
+// drop removes what a run left, so that its merges don't go on in the next one.
+func drop(ctx context.Context, c *clickhouse.Client) error {
+	_, err := c.ExecAnywhere(ctx, "DROP DATABASE `"+c.Database()+"` SYNC")
+	return err
+}
+
 // bareLoop consumes every partition, decodes, and inserts.
 func bareLoop(ctx context.Context, e Env, kafka broker.Config, codec *schemas.Codec, round int) (pace, error) {
 	ch, err := tables(ctx, e, "bench_bare")
@@ -218,7 +223,7 @@ func bareLoop(ctx context.Context, e Env, kafka broker.Config, codec *schemas.Co
 		got, err = steady(ctx, e, ch)
 		return err
 	})
-	return got, loops.Wait()
+	return got, errors.Join(loops.Wait(), drop(context.WithoutCancel(ctx), ch))
 }
 
 // fullJob runs the processors until every reading is in the table.
@@ -232,27 +237,14 @@ func fullJob(ctx context.Context, e Env, kafka broker.Config, codec *schemas.Cod
 		return pace{}, err
 	}
 	got, err := steady(ctx, e, ch)
-	return got, errors.Join(err, end())
+	return got, errors.Join(err, end(), drop(ctx, ch))
 }
 
 // startJob runs the processors until end is called, which gives their error.
 func startJob(ctx context.Context, e Env, kafka broker.Config, codec *schemas.Codec, ch *clickhouse.Client, group string) (end func() error, err error) {
-	open := broker.Opener(kafka)
-	snaps, err := snapshot.New(broker.TopicProcessorState, open, e.Logger)
-	if err != nil {
-		return nil, err
-	}
-	pub, err := open()
-	if err != nil {
-		return nil, err
-	}
-	deps := run.Deps{Codec: codec, Directory: directory.NewStore(), Sink: sink.New(ch, nil), Publisher: broker.NewProducer(pub), Metrics: run.NewMetrics(nil)}
 	cfg := stream.DefaultConfig()
-	cfg.Group, cfg.Inputs = group, run.Inputs()
-	job, err := stream.New(cfg, stream.Deps{
-		Client: open, Snapshots: snaps, Logger: e.Logger,
-		Tasks: func(s stream.Slot) (stream.Task, error) { return run.NewTask(deps, s), nil },
-	})
+	cfg.Group = group
+	job, err := run.Open(cfg, run.JobDeps{Kafka: kafka, ClickHouse: ch, Codec: codec, Directory: directory.NewStore(), Logger: e.Logger})
 	if err != nil {
 		return nil, err
 	}
@@ -262,8 +254,7 @@ func startJob(ctx context.Context, e Env, kafka broker.Config, codec *schemas.Co
 	return func() error {
 		cancel()
 		err := <-ended
-		snaps.Close()
-		pub.Close()
+		job.Close()
 		return err
 	}, nil
 }
