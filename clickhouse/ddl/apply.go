@@ -10,8 +10,8 @@ import (
 )
 
 // Apply makes the database and every table and view that is missing, and brings
-// TTL and deduplication window of those that are there to what o says. It never
-// drops a table or a column.
+// TTL and settings of those that are there to what o and the statements say. It
+// never drops a table or a column.
 func Apply(ctx context.Context, c *clickhouse.Client, o Options) error {
 	if err := o.Validate(); err != nil {
 		return err
@@ -61,13 +61,21 @@ func align(ctx context.Context, c *clickhouse.Client, o Options, s statement, fo
 			return fmt.Errorf("changing the TTL of %s: %w", name, err)
 		}
 	}
-	setting := "non_replicated_deduplication_window"
-	if t.replicated() {
-		setting = "replicated_deduplication_window"
-	}
-	if number(t.EngineFull, setting) != o.Window {
-		if _, err := c.Exec(ctx, alter+" MODIFY SETTING "+setting+" = "+strconv.Itoa(o.Window), nil); err != nil {
-			return fmt.Errorf("changing the deduplication window of %s: %w", name, err)
+	settings, _ := line(s.text, "SETTINGS")
+	for pair := range strings.SplitSeq(settings, ", ") {
+		setting, value, _ := strings.Cut(pair, " = ")
+		if t.replicated() && setting == "non_replicated_deduplication_window" {
+			setting = "replicated_deduplication_window"
+		}
+		want, err := strconv.Atoi(value)
+		if err != nil {
+			return fmt.Errorf("reading setting %s of %s: %w", setting, s.file, err)
+		}
+		if number(t.EngineFull, setting) == want {
+			continue
+		}
+		if _, err := c.Exec(ctx, alter+" MODIFY SETTING "+setting+" = "+value, nil); err != nil {
+			return fmt.Errorf("changing setting %s of %s: %w", setting, name, err)
 		}
 	}
 	return nil
