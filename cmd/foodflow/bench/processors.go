@@ -159,15 +159,12 @@ func fill(ctx context.Context, kafka broker.Config, codec *schemas.Codec, n int)
 	return nil
 }
 
-// tables makes a fresh database.
+// tables makes a database.
 func tables(ctx context.Context, e Env, name string) (*clickhouse.Client, error) {
 	cfg := clickhouse.DefaultConfig()
 	cfg.URL, cfg.Database = e.ClickHouse, name
 	c, err := clickhouse.NewClient(cfg)
 	if err != nil {
-		return nil, err
-	}
-	if _, err := c.ExecAnywhere(ctx, "DROP DATABASE IF EXISTS `"+name+"` SYNC"); err != nil {
 		return nil, err
 	}
 	if err := ddl.Apply(ctx, c, ddl.DefaultOptions()); err != nil {
@@ -176,15 +173,25 @@ func tables(ctx context.Context, e Env, name string) (*clickhouse.Client, error)
 	return c, nil
 }
 
-// drop removes what a run left, so that its merges don't go on in the next one.
-func drop(ctx context.Context, c *clickhouse.Client) error {
-	_, err := c.ExecAnywhere(ctx, "DROP DATABASE `"+c.Database()+"` SYNC")
-	return err
+// settle ends the merges of what a run left, so that they don't go on in the
+// next one. The tables stay: some file systems are slow at making files for
+// minutes after many were removed.
+func settle(ctx context.Context, c *clickhouse.Client) error {
+	out, err := c.Exec(ctx, "SELECT name FROM system.tables WHERE database = currentDatabase() AND engine LIKE '%MergeTree' FORMAT TSV", nil)
+	if err != nil {
+		return err
+	}
+	for _, name := range strings.Fields(out) {
+		if _, err := c.Exec(ctx, "SYSTEM STOP MERGES "+name, nil); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // bareLoop consumes every partition, decodes, and inserts.
 func bareLoop(ctx context.Context, e Env, kafka broker.Config, codec *schemas.Codec, round int) (pace, error) {
-	ch, err := tables(ctx, e, "bench_bare")
+	ch, err := tables(ctx, e, fmt.Sprint("bench_bare_", round))
 	if err != nil {
 		return pace{}, err
 	}
@@ -223,12 +230,12 @@ func bareLoop(ctx context.Context, e Env, kafka broker.Config, codec *schemas.Co
 		got, err = steady(ctx, e, ch)
 		return err
 	})
-	return got, errors.Join(loops.Wait(), drop(context.WithoutCancel(ctx), ch))
+	return got, errors.Join(loops.Wait(), settle(context.WithoutCancel(ctx), ch))
 }
 
 // fullJob runs the processors until every reading is in the table.
 func fullJob(ctx context.Context, e Env, kafka broker.Config, codec *schemas.Codec, round int) (pace, error) {
-	ch, err := tables(ctx, e, "bench_full")
+	ch, err := tables(ctx, e, fmt.Sprint("bench_full_", round))
 	if err != nil {
 		return pace{}, err
 	}
@@ -237,7 +244,7 @@ func fullJob(ctx context.Context, e Env, kafka broker.Config, codec *schemas.Cod
 		return pace{}, err
 	}
 	got, err := steady(ctx, e, ch)
-	return got, errors.Join(err, end(), drop(ctx, ch))
+	return got, errors.Join(err, end(), settle(ctx, ch))
 }
 
 // startJob runs the processors until end is called, which gives their error.
