@@ -133,6 +133,25 @@ func TestLimits(t *testing.T) {
 	}
 }
 
+// TestALimitTakenBackEnds: what was found by a limit ends when its owner takes
+// the limit back, with a finite number in its finding.
+func TestALimitTakenBackEnds(t *testing.T) {
+	cfg := DefaultConfig()
+	cfg.Learned, cfg.H = false, 80
+	var d Detector
+	if _, found := run(&d, &cfg, []float64{81}, 0); len(found[0]) != 1 {
+		t.Fatalf("81 over a limit of 80: %v", found)
+	}
+	none := DefaultConfig()
+	none.Learned = false
+	var f Findings
+	d.Observe(&none, 1_000_000, 81, plant.QualityGood, &f)
+	want := []Finding{{Kind: plant.AnomalyLimitH, Since: 1_000_000, Expected: 81, Ended: true}}
+	if !reflect.DeepEqual(f.All(), want) {
+		t.Fatalf("found %+v, want %+v", f.All(), want)
+	}
+}
+
 func TestFlatline(t *testing.T) {
 	xs := series(5, 2000, func(i int, e float64) float64 {
 		if i >= 1000 && i < 1500 {

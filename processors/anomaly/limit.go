@@ -28,21 +28,21 @@ type limitState struct {
 // observeLimits holds a reading against what the owner set.
 func (d *Detector) observeLimits(cfg *Config, ts int64, v float64, f *Findings) {
 	over := func(i int, kind plant.AnomalyKind, limit float64) {
-		d.limit(i, cfg, kind, ts, v > limit, v > limit-cfg.Deadband, limit, f)
+		d.limit(i, cfg, kind, ts, v, v > limit, v > limit-cfg.Deadband, limit, f)
 	}
 	under := func(i int, kind plant.AnomalyKind, limit float64) {
-		d.limit(i, cfg, kind, ts, v < limit, v < limit+cfg.Deadband, limit, f)
+		d.limit(i, cfg, kind, ts, v, v < limit, v < limit+cfg.Deadband, limit, f)
 	}
-	if !math.IsInf(cfg.LL, -1) {
+	if !math.IsInf(cfg.LL, -1) || d.limits[limitLL].active {
 		under(limitLL, plant.AnomalyLimitLL, cfg.LL)
 	}
-	if !math.IsInf(cfg.L, -1) {
+	if !math.IsInf(cfg.L, -1) || d.limits[limitL].active {
 		under(limitL, plant.AnomalyLimitL, cfg.L)
 	}
-	if !math.IsInf(cfg.H, 1) {
+	if !math.IsInf(cfg.H, 1) || d.limits[limitH].active {
 		over(limitH, plant.AnomalyLimitH, cfg.H)
 	}
-	if !math.IsInf(cfg.HH, 1) {
+	if !math.IsInf(cfg.HH, 1) || d.limits[limitHH].active {
 		over(limitHH, plant.AnomalyLimitHH, cfg.HH)
 	}
 	if v < cfg.RangeMin || v > cfg.RangeMax || d.limits[limitRange].active {
@@ -51,17 +51,17 @@ func (d *Detector) observeLimits(cfg *Config, ts int64, v float64, f *Findings) 
 			bound = cfg.RangeMin
 		}
 		out := v < cfg.RangeMin || v > cfg.RangeMax
-		d.limit(limitRange, cfg, plant.AnomalyRange, ts, out, out, bound, f)
+		d.limit(limitRange, cfg, plant.AnomalyRange, ts, v, out, out, bound, f)
 	}
 	if !math.IsInf(cfg.MaxRate, 1) && d.n > 0 {
 		rate := math.Abs(v-d.last) / (float64(ts-d.lastTS) / 1000)
-		d.limit(limitRate, cfg, plant.AnomalyRate, ts, rate > cfg.MaxRate, rate > cfg.MaxRate, cfg.MaxRate, f)
+		d.limit(limitRate, cfg, plant.AnomalyRate, ts, v, rate > cfg.MaxRate, rate > cfg.MaxRate, cfg.MaxRate, f)
 	}
 }
 
 // limit moves one limit's state: passed makes it active after the on-delay,
 // and it stays so until it is not held (deadband) for the off-delay.
-func (d *Detector) limit(i int, cfg *Config, kind plant.AnomalyKind, ts int64, passed, held bool, limit float64, f *Findings) {
+func (d *Detector) limit(i int, cfg *Config, kind plant.AnomalyKind, ts int64, v float64, passed, held bool, limit float64, f *Findings) {
 	s := &d.limits[i]
 	want := passed
 	delay := cfg.OnDelayMS
@@ -82,6 +82,9 @@ func (d *Detector) limit(i int, cfg *Config, kind plant.AnomalyKind, ts int64, p
 	if want {
 		f.add(Finding{Kind: kind, Since: s.since, Expected: limit, Score: 1})
 	} else {
+		if math.IsInf(limit, 0) { // it ends because its owner took the limit back
+			limit = v
+		}
 		f.add(Finding{Kind: kind, Since: s.since, Expected: limit, Ended: true})
 	}
 }

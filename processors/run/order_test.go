@@ -3,7 +3,6 @@ package run_test
 import (
 	"context"
 	"fmt"
-
 	"testing"
 
 	"github.com/foodflow/foodflow/clickhouse/sink"
