@@ -13,6 +13,7 @@ import (
 	"github.com/foodflow/foodflow/api/auth"
 	"github.com/foodflow/foodflow/internal/fault"
 	"github.com/foodflow/foodflow/internal/masterdata"
+	"github.com/foodflow/foodflow/internal/postgres"
 )
 
 // Roles names who may call a route. The document shows it as x-roles, and the
@@ -122,5 +123,15 @@ func (s *Server) admit(ctx huma.Context, next func(huma.Context)) {
 		fault.Problem(w, fault.New(fault.Forbidden, "this needs one of the roles %v", roles))
 		return
 	}
-	next(huma.WithValue(ctx, principalKey{}, who))
+	ctx = huma.WithValue(ctx, principalKey{}, who)
+	if mayBeOld(r) {
+		ctx = huma.WithContext(ctx, postgres.AllowReplica(ctx.Context()))
+	}
+	next(ctx)
+}
+
+// mayBeOld says whether a replica may answer: to a request that only reads and
+// demands neither a version nor, by Cache-Control: no-cache, the newest.
+func mayBeOld(r *http.Request) bool {
+	return r.Method == http.MethodGet && r.Header.Get("If-Match") == "" && !strings.Contains(r.Header.Get("Cache-Control"), "no-cache")
 }

@@ -44,6 +44,7 @@ type apiCmd struct {
 	Registry       registryFlags   `embed:"" prefix:"registry-"`
 	Clickhouse     clickhouseFlags `embed:"" prefix:"clickhouse-"`
 	Postgres       postgresFlags   `embed:"" prefix:"postgres-"`
+	Replica        replicaFlags    `embed:"" prefix:"postgres-replica-"`
 }
 
 // queryLimit bounds one statement of the read models.
@@ -59,11 +60,12 @@ func (c *apiCmd) Run(e *env) error {
 	if err != nil {
 		return err
 	}
-	db, err := postgres.Open(e.ctx, c.Postgres.config())
+	db, err := postgres.Open(e.ctx, c.postgres())
 	if err != nil {
 		return err
 	}
 	defer db.Close()
+	db.Register(r.reg)
 	cl, err := broker.Client(c.Kafka.config())
 	if err != nil {
 		return err

@@ -13,6 +13,7 @@ import (
 
 	"github.com/foodflow/foodflow/api"
 	"github.com/foodflow/foodflow/internal/config"
+	"github.com/foodflow/foodflow/internal/postgres"
 )
 
 //go:generate go run . config reference ../../deploy/configuration.md
@@ -149,7 +150,7 @@ func (c *processorsCmd) Check() error {
 
 // Check names what is wrong with the configuration.
 func (c *apiCmd) Check() error {
-	return errors.Join(c.Kafka.config().Validate(), c.Registry.config().Validate(), c.Clickhouse.config().Validate(), c.Postgres.config().Validate(),
+	return errors.Join(c.Kafka.config().Validate(), c.Registry.config().Validate(), c.Clickhouse.config().Validate(), c.postgres().Validate(),
 		c.config(make([]byte, secretBytes)).Validate(), c.HTTPTLS.files().Validate("http.tls"), c.Admin.TLS.files().Validate("admin.tls"))
 }
 
@@ -159,6 +160,13 @@ func (c *migrateCmd) Check() error {
 		return c.Postgres.config().Validate()
 	}
 	return errors.Join(c.Kafka.config().Validate(), c.Clickhouse.config().Validate(), c.Postgres.config().Validate())
+}
+
+// postgres is the API's, with the replica.
+func (c *apiCmd) postgres() postgres.Config {
+	cfg := c.Postgres.config()
+	cfg.Replica, cfg.ReplicaLag = c.Replica.URL, c.Replica.Lag
+	return cfg
 }
 
 // config is the API's.

@@ -94,7 +94,7 @@ type postgresFlags struct {
 	URL         string        `help:"Postgres. The commands migrate and tenants, and the api role for new tenants, make schemas and roles." name:"url" placeholder:"URL" secret:""`
 	DirectURL   string        `help:"Postgres itself, where postgres-url is a PgBouncer in transaction mode: for notifications and migrations, which need a session." name:"direct-url" placeholder:"URL" secret:""`
 	TLS         clientTLS     `embed:"" prefix:"tls-"`
-	Connections int32         `help:"Most connections of this process." default:"16"`
+	Connections int32         `help:"Most connections of this process, to the primary and to the replica each." default:"16"`
 	Acquire     time.Duration `help:"Longest wait for a free connection." default:"3s"`
 	Statement   time.Duration `help:"Longest time of one statement." default:"30s"`
 }
@@ -107,6 +107,12 @@ func (f postgresFlags) config() postgres.Config {
 
 func (f postgresFlags) migrator(parallel int) migrate.Config {
 	return migrate.Config{URL: cmp.Or(f.DirectURL, f.URL), TLS: f.TLS.files(), Parallel: parallel}
+}
+
+// replicaFlags name a copy of Postgres for reading.
+type replicaFlags struct {
+	URL string        `help:"Read-only replica of Postgres that GET requests are answered from." name:"url" placeholder:"URL" secret:""`
+	Lag time.Duration `help:"How much older than the primary such an answer may be. After a change a tenant is answered by the primary for so long." default:"2s"`
 }
 
 // clickhouseFlags say how to reach ClickHouse.

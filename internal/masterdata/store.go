@@ -18,12 +18,15 @@ type Provisioner interface {
 
 // Store keeps master data. It is safe for concurrent use.
 type Store struct {
-	db  *postgres.DB
-	now func() time.Time
+	db     *postgres.DB
+	now    func() time.Time
+	writes *writes
 }
 
 // New makes a store on a database.
-func New(db *postgres.DB, now func() time.Time) *Store { return &Store{db: db, now: now} }
+func New(db *postgres.DB, now func() time.Time) *Store {
+	return &Store{db: db, now: now, writes: &writes{last: map[plant.ID]time.Time{}}}
+}
 
 // Actor is on whose behalf something is read or changed.
 type Actor struct {
@@ -57,6 +60,7 @@ type writing struct {
 // write runs fn in a transaction of the actor's tenant, alone among that
 // tenant's writers.
 func (s *Store) write(ctx context.Context, who Actor, fn func(ctx context.Context, w *writing) error) error {
+	defer s.writes.note(who.Tenant)
 	return s.db.InTenant(ctx, who.Tenant, func(ctx context.Context, tx pgx.Tx) error {
 		w := &writing{tx: tx, who: who, now: s.stamp()}
 		if err := w.alone(ctx); err != nil {
@@ -77,7 +81,11 @@ func (w *writing) alone(ctx context.Context) error {
 	return nil
 }
 
-// read runs fn in a transaction of the tenant.
+// read runs fn in a transaction of the tenant, which may be the replica's where
+// the context allows it and the tenant has not just written here.
 func (s *Store) read(ctx context.Context, tenant plant.ID, fn func(ctx context.Context, tx pgx.Tx) error) error {
+	if postgres.ReplicaAllowed(ctx) && !s.writes.recent(tenant, s.db.MaxLag()) {
+		return s.db.ReadTenant(ctx, tenant, fn)
+	}
 	return s.db.InTenant(ctx, tenant, fn)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -22,6 +23,10 @@ type Config struct {
 	// TLS is what a connection trusts and shows. Set, it demands TLS and checks
 	// the server's certificate and name, whatever the URLs' sslmode says.
 	TLS tlsconf.Client
+	// Replica reaches a read-only copy that ReadTenant reads from; "": none.
+	Replica string
+	// ReplicaLag is how much older than the primary a read of it may be.
+	ReplicaLag time.Duration
 	// MaxConns bounds the pool of this process.
 	MaxConns int32
 	// Acquire bounds the wait for a connection.
@@ -33,7 +38,7 @@ type Config struct {
 // DefaultConfig has no URL; an empty one means the embedded engine to whoever
 // starts one.
 func DefaultConfig() Config {
-	return Config{MaxConns: 16, Acquire: 3 * time.Second, Statement: 30 * time.Second}
+	return Config{MaxConns: 16, ReplicaLag: 2 * time.Second, Acquire: 3 * time.Second, Statement: 30 * time.Second}
 }
 
 // Validate names every fault at once.
@@ -49,6 +54,12 @@ func (c Config) Validate() error {
 		errs = append(errs, errors.New("postgres.direct_url: is not a postgres URL"))
 	}
 	errs = append(errs, c.TLS.Validate("postgres.tls"))
+	if _, err := pgxpool.ParseConfig(c.Replica); c.Replica != "" && err != nil {
+		errs = append(errs, errors.New("postgres.replica_url: is not a postgres URL"))
+	}
+	if c.Replica != "" && c.ReplicaLag < 100*time.Millisecond {
+		errs = append(errs, errors.New("postgres.replica_lag: must be at least 100ms"))
+	}
 	if c.MaxConns < 1 || c.MaxConns > 10_000 {
 		errs = append(errs, errors.New("postgres.max_conns: must be between 1 and 10000"))
 	}
@@ -70,6 +81,9 @@ type DB struct {
 	// limits are the statements that bound a transaction, "" where the session
 	// carries the bounds.
 	limits string
+	// replica is nil where there is none.
+	replica *replica
+	once    sync.Once // of Close
 }
 
 // Open makes the pool; it doesn't fail because Postgres is down.
@@ -77,17 +91,10 @@ func Open(ctx context.Context, c Config) (*DB, error) {
 	if err := c.Validate(); err != nil {
 		return nil, err
 	}
-	p, err := pgxpool.ParseConfig(c.URL)
+	p, err := c.pool(c.URL)
 	if err != nil {
-		return nil, errors.New("opening postgres: the URL can't be read")
-	}
-	if err := Secure(p.ConnConfig, c.TLS); err != nil {
 		return nil, err
 	}
-	p.MaxConns = c.MaxConns
-	p.MaxConnIdleTime = 5 * time.Minute
-	p.ConnConfig.ConnectTimeout = c.Acquire
-	p.ConnConfig.RuntimeParams["application_name"] = "foodflow"
 	db := &DB{acquire: c.Acquire, session: p.ConnConfig.Copy()}
 	if c.Direct != "" {
 		if err := db.pooled(c, p.ConnConfig); err != nil {
@@ -100,7 +107,39 @@ func Open(ctx context.Context, c Config) (*DB, error) {
 	if db.pool, err = pgxpool.NewWithConfig(ctx, p); err != nil {
 		return nil, fmt.Errorf("opening postgres: %w", err)
 	}
+	if c.Replica != "" {
+		rp, err := c.pool(c.Replica)
+		if err != nil {
+			return nil, err
+		}
+		if c.Direct != "" {
+			rp.ConnConfig.DefaultQueryExecMode = pgx.QueryExecModeCacheDescribe
+		} else {
+			rp.ConnConfig.RuntimeParams["statement_timeout"] = fmt.Sprint(c.Statement.Milliseconds())
+		}
+		pool, err := pgxpool.NewWithConfig(ctx, rp)
+		if err != nil {
+			return nil, fmt.Errorf("opening the replica: %w", err)
+		}
+		db.replica = newReplica(ctx, pool, db.pool, c.ReplicaLag)
+	}
 	return db, nil
+}
+
+// pool is what pools of the primary and of the replica have in common.
+func (c Config) pool(url string) (*pgxpool.Config, error) {
+	p, err := pgxpool.ParseConfig(url)
+	if err != nil {
+		return nil, errors.New("opening postgres: the URL can't be read")
+	}
+	if err := Secure(p.ConnConfig, c.TLS); err != nil {
+		return nil, err
+	}
+	p.MaxConns = c.MaxConns
+	p.MaxConnIdleTime = 5 * time.Minute
+	p.ConnConfig.ConnectTimeout = c.Acquire
+	p.ConnConfig.RuntimeParams["application_name"] = "foodflow"
+	return p, nil
 }
 
 // idle is how long a transaction may wait for its client.
@@ -143,4 +182,11 @@ func (db *DB) Pool() *pgxpool.Pool { return db.pool }
 func (db *DB) Ping(ctx context.Context) error { return classify(db.pool.Ping(ctx)) }
 
 // Close closes every connection; safe twice.
-func (db *DB) Close() { db.pool.Close() }
+func (db *DB) Close() {
+	db.once.Do(func() {
+		if db.replica != nil {
+			db.replica.close()
+		}
+		db.pool.Close()
+	})
+}

@@ -10,6 +10,10 @@
 // second wall: it holds rights on its own schema only, so a statement that names
 // another schema is refused by the database even where the code is wrong.
 //
+// A replica, where one is named, answers reads whose context allows it
+// (AllowReplica, ReadTenant), while it is at most Config.ReplicaLag behind. It is
+// not asked while the primary can't be: how old it is can't be known then.
+//
 // Failure. Connect errors, shutdowns and exhausted pools become
 // fault.Unavailable; every other error is returned as it is, wrapped.
 //

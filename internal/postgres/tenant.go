@@ -11,6 +11,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/foodflow/foodflow/internal/fault"
 	"github.com/foodflow/foodflow/internal/plant"
@@ -64,8 +65,12 @@ func (db *DB) InShared(ctx context.Context, fn func(ctx context.Context, tx pgx.
 }
 
 func (db *DB) in(ctx context.Context, settings string, fn func(ctx context.Context, tx pgx.Tx) error) error {
+	return db.inPool(ctx, db.pool, settings, fn)
+}
+
+func (db *DB) inPool(ctx context.Context, pool *pgxpool.Pool, settings string, fn func(ctx context.Context, tx pgx.Tx) error) error {
 	wait, cancel := context.WithTimeout(ctx, db.acquire)
-	conn, err := db.pool.Acquire(wait)
+	conn, err := pool.Acquire(wait)
 	cancel()
 	if err != nil {
 		if ctx.Err() != nil {
