@@ -26,7 +26,7 @@ func homes() []home {
 		{"github.com/riverqueue/river", []string{"internal/job"}},
 		{"github.com/pressly/goose", []string{"internal/migrate"}},
 		{"github.com/golang-jwt/jwt", []string{"api/auth"}},
-		{"github.com/mochi-mqtt", []string{"ingest/mqttin"}},
+		{"github.com/mochi-mqtt", []string{"ingest/mqttin", "cmd/foodflow/bench"}}, // bench: the bare listener
 		{"github.com/eclipse/paho", nil},
 		{"github.com/hamba/avro", nil},
 		{"github.com/danielgtaylor/huma", []string{"api"}},

@@ -43,6 +43,7 @@ func all() []benchmark {
 		{"codec", codec},
 		{"state", state},
 		{"ingest-http", ingestHTTP},
+		{"ingest-mqtt", ingestMQTT},
 		{"processors", processors},
 		{"latency", latency},
 	}
