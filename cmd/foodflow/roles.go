@@ -139,7 +139,7 @@ func (c *processorsCmd) Run(e *env) error {
 // stream is the job's configuration.
 func (c *processorsCmd) stream() stream.Config {
 	cfg := stream.DefaultConfig()
-	cfg.Group, cfg.Generation, cfg.SessionTimeout = c.Group, c.Generation, c.Session
+	cfg.Group, cfg.Inputs, cfg.Generation, cfg.SessionTimeout = c.Group, run.Inputs(), c.Generation, c.Session
 	return cfg
 }
 
