@@ -46,6 +46,7 @@ func all() []benchmark {
 		{"ingest-mqtt", ingestMQTT},
 		{"processors", processors},
 		{"latency", latency},
+		{"restart", restart},
 	}
 }
 

@@ -35,7 +35,7 @@ func latency(ctx context.Context, e Env) (map[string]Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := fill(ctx, kafka, codec, 0); err != nil {
+	if err := fill(ctx, kafka, codec, fleet{}, 0); err != nil {
 		return nil, err
 	}
 	ch, err := tables(ctx, e, "bench_latency")

@@ -43,7 +43,7 @@ func processors(ctx context.Context, e Env) (map[string]Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := fill(ctx, kafka, codec, e.Readings); err != nil {
+	if err := fill(ctx, kafka, codec, fleet{benchSensors, benchLines}, e.Readings); err != nil {
 		return nil, err
 	}
 	var bare, full []pace
@@ -120,8 +120,11 @@ func steady(ctx context.Context, e Env, ch *clickhouse.Client) (pace, error) {
 	}
 }
 
-// fill produces n readings, a second apart for each sensor, ending now.
-func fill(ctx context.Context, kafka broker.Config, codec *schemas.Codec, n int) error {
+// fleet is how many sensors there are, spread over how many lines.
+type fleet struct{ sensors, lines int }
+
+// fill produces n readings, a second apart for each sensor, from an hour ago.
+func fill(ctx context.Context, kafka broker.Config, codec *schemas.Codec, f fleet, n int) error {
 	cl, err := broker.Client(kafka)
 	if err != nil {
 		return err
@@ -131,7 +134,7 @@ func fill(ctx context.Context, kafka broker.Config, codec *schemas.Codec, n int)
 		return err
 	}
 	tenant := plant.NameID(plant.ID{}, "bench")
-	lines, sensors := make([]plant.ID, benchLines), make([]plant.ID, benchSensors)
+	lines, sensors := make([]plant.ID, f.lines), make([]plant.ID, f.sensors)
 	for i := range lines {
 		lines[i] = plant.NameID(tenant, "line", fmt.Sprint(i))
 	}
@@ -144,9 +147,9 @@ func fill(ctx context.Context, kafka broker.Config, codec *schemas.Codec, n int)
 	for from := 0; from < n; from += chunk {
 		msgs := make([]broker.Message, 0, chunk)
 		for i := from; i < min(from+chunk, n); i++ {
-			s, round := i%benchSensors, i/benchSensors
+			s, round := i%f.sensors, i/f.sensors
 			r := plant.Reading{
-				Tenant: tenant, Line: lines[s%benchLines], Sensor: sensors[s], TS: begin + int64(round)*1000 + int64(s%1000),
+				Tenant: tenant, Line: lines[s%f.lines], Sensor: sensors[s], TS: begin + int64(round)*1000 + int64(s%1000),
 				Value: 20 + float64((i*7919)%1000)/250, Seq: int64(round),
 			}
 			key := r.Key()

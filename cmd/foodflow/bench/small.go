@@ -3,16 +3,13 @@ package bench
 import (
 	"context"
 	"fmt"
-	"runtime"
+	"os"
 	"slices"
 	"time"
 
 	"github.com/foodflow/foodflow/internal/broker"
 	kafkaembedded "github.com/foodflow/foodflow/internal/broker/embedded"
-	"github.com/foodflow/foodflow/internal/directory"
 	"github.com/foodflow/foodflow/internal/plant"
-	"github.com/foodflow/foodflow/internal/stream"
-	"github.com/foodflow/foodflow/processors/run"
 	"github.com/foodflow/foodflow/schemas"
 )
 
@@ -21,12 +18,16 @@ func median(xs []float64) float64 {
 	return s[len(s)/2]
 }
 
-// startKafka runs the embedded broker in this process.
+// startKafka runs an empty embedded broker in this process.
 func startKafka(ctx context.Context, e Env) (broker.Config, func(), error) {
+	dir, err := os.MkdirTemp(e.Dir, "kafka-")
+	if err != nil {
+		return broker.Config{}, nil, fmt.Errorf("making folder: %w", err)
+	}
 	own, cancel := context.WithCancel(ctx)
 	addr, ended := make(chan string, 1), make(chan error, 1)
 	go func() {
-		ended <- kafkaembedded.Serve(own, kafkaembedded.Config{Dir: e.Dir + "/kafka", Addr: "127.0.0.1:0"}, e.Logger, func(a string) { addr <- a })
+		ended <- kafkaembedded.Serve(own, kafkaembedded.Config{Dir: dir, Addr: "127.0.0.1:0"}, e.Logger, func(a string) { addr <- a })
 	}()
 	cfg := broker.DefaultConfig()
 	select {
@@ -64,65 +65,4 @@ func codec(context.Context, Env) (map[string]Result, error) {
 	enc := rate(func() { buf = c.AppendReading(buf[:0], &r) })
 	dec := rate(func() { err = c.DecodeReading(frame, &out) })
 	return map[string]Result{"encode": against(enc, bare, "readings/s", ""), "decode": against(dec, bare, "readings/s", "")}, err
-}
-
-// stateSensors is how many sensors the state is measured with.
-const stateSensors = 100_000
-
-// state measures the memory and the snapshot of a sensor at one reading a
-// second, after two minutes of them.
-func state(_ context.Context, e Env) (map[string]Result, error) {
-	c, err := schemas.NewStaticCodec()
-	if err != nil {
-		return nil, err
-	}
-	deps := run.Deps{Codec: c, Directory: directory.NewStore(), Metrics: run.NewMetrics(nil)}
-	heap := func() float64 {
-		var m runtime.MemStats
-		runtime.GC()
-		runtime.ReadMemStats(&m)
-		return float64(m.HeapAlloc)
-	}
-	before := heap()
-	task := run.NewTask(deps, stream.Slot{Inputs: []stream.Input{{}, {}}})
-	tenant := plant.NewID()
-	sensors := make([]plant.ID, stateSensors)
-	for i := range sensors {
-		sensors[i] = plant.NameID(tenant, fmt.Sprint(i))
-	}
-	var frame []byte
-	begin := time.Now().UnixMilli()
-	for round := range 120 {
-		for i, s := range sensors {
-			r := plant.Reading{Tenant: tenant, Sensor: s, TS: begin + int64(round)*1000, Value: float64(i % 7), Seq: int64(round)}
-			frame = c.AppendReading(frame[:0], &r)
-			if err := task.Fold(&stream.Record{Input: 1, Offset: int64(round), Value: frame}); err != nil {
-				return nil, err
-			}
-		}
-		if err := task.Settle(stream.Batch{From: []int64{0, 0}, To: []int64{0, stateSensors}}); err != nil {
-			return nil, err
-		}
-		task.Discard()
-	}
-	memory := (heap() - before) / stateSensors
-	began := time.Now()
-	snap, err := task.AppendState(nil)
-	if err != nil {
-		return nil, err
-	}
-	took := time.Since(began)
-	fresh := run.NewTask(deps, stream.Slot{Inputs: []stream.Input{{}, {}}})
-	began = time.Now()
-	if err := fresh.RestoreState(snap); err != nil {
-		return nil, err
-	}
-	restore := time.Since(began).Seconds() * 1_000_000 / stateSensors
-	runtime.KeepAlive(task)
-	e.Logger.Debug("snapshot taken", "duration", took)
-	return map[string]Result{
-		"state-memory":   {Value: memory, Unit: "bytes/sensor", Target: "<= 1024"},
-		"state-snapshot": {Value: float64(len(snap)) / stateSensors, Unit: "bytes/sensor"},
-		"state-restore":  {Value: restore, Unit: "s/1M sensors", Target: "<= 30"},
-	}, nil
 }
