@@ -36,6 +36,10 @@ type Config struct {
 	Read       time.Duration
 	Write      time.Duration
 	Idle       time.Duration
+	// Heartbeat is the longest silence of a live stream, Slow how long a client
+	// may take to accept one message of it.
+	Heartbeat time.Duration
+	Slow      time.Duration
 	// TLS says that clients reach this port by HTTPS, so that they are told to
 	// keep to it.
 	TLS bool
@@ -49,7 +53,7 @@ type Config struct {
 func DefaultConfig() Config {
 	return Config{
 		Addr: "127.0.0.1:8080", Rate: 100, Burst: 200, MaxBody: 1 << 20, Bounds: intake.DefaultBounds(), Quotas: intake.DefaultQuotas(),
-		ReadHeader: 5 * time.Second, Read: 15 * time.Second, Write: 60 * time.Second, Idle: 2 * time.Minute, Version: "dev",
+		ReadHeader: 5 * time.Second, Read: 15 * time.Second, Write: 60 * time.Second, Idle: 2 * time.Minute, Heartbeat: 15 * time.Second, Slow: 10 * time.Second, Version: "dev",
 	}
 }
 
@@ -73,7 +77,7 @@ func (c Config) Validate() error {
 	if c.MaxBody < 1<<10 {
 		errs = append(errs, errors.New("api.max_body: must be at least 1024"))
 	}
-	for name, d := range map[string]time.Duration{"read_header": c.ReadHeader, "read": c.Read, "write": c.Write, "idle": c.Idle} {
+	for name, d := range map[string]time.Duration{"read_header": c.ReadHeader, "read": c.Read, "write": c.Write, "idle": c.Idle, "heartbeat": c.Heartbeat, "slow": c.Slow} {
 		if d <= 0 {
 			errs = append(errs, fmt.Errorf("api.%s: must be positive", name))
 		}

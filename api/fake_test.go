@@ -79,6 +79,14 @@ func (f *fakeReadings) LineStates(_ context.Context, tenant, _ plant.ID, from, t
 	return out, f.err
 }
 
+func (f *fakeReadings) Latest(_ context.Context, tenant, _ plant.ID) (query.Reading, bool, error) {
+	f.asked = append(f.asked, tenant)
+	if len(f.raw) == 0 {
+		return query.Reading{}, false, f.err
+	}
+	return f.raw[len(f.raw)-1], true, f.err
+}
+
 func (f *fakeReadings) Ping(context.Context) error { return f.err }
 
 type fakeRecorder struct {

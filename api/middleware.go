@@ -158,6 +158,10 @@ func (s *Server) cors(next http.Handler) http.Handler {
 func (s *Server) bound(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		r.Body = http.MaxBytesReader(w, r.Body, s.cfg.MaxBody)
+		if r.URL.Path == streamPath { // ends by itself
+			next.ServeHTTP(w, r)
+			return
+		}
 		ctx, cancel := context.WithTimeout(r.Context(), s.cfg.Write-time.Second)
 		defer cancel()
 		next.ServeHTTP(w, r.WithContext(ctx))

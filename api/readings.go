@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -72,6 +73,10 @@ func (s *Server) readingRoutes() {
 		Errors:      []int{http.StatusNotFound, http.StatusUnprocessableEntity, http.StatusTooManyRequests, http.StatusInternalServerError, http.StatusServiceUnavailable},
 	}
 	handle(s, readers(), op, s.readings)
+	latest := op
+	latest.Path, latest.OperationID, latest.Summary, latest.Description = op.Path+"/latest", "latest-reading", "The youngest reading of a sensor", ""
+	latest.Errors = slices.Clone(op.Errors)
+	handle(s, readers(), latest, s.latest)
 	s.recordRoutes()
 }
 
@@ -109,6 +114,37 @@ func (s *Server) readings(ctx context.Context, in *readingsIn) (*readingsOut, er
 	}
 	out.Body.NextCursor = c.make(more, fmt.Sprintf("%d %d %d %d %d", q.From, q.To, last.TS, last.Partition, last.Offset))
 	return out, nil
+}
+
+type latestOut struct {
+	Body struct {
+		SensorID string `json:"sensor_id" format:"uuid"`
+		Unit     string `json:"unit" example:"degC"`
+		Reading  *point `json:"reading,omitempty" doc:"left out when there is none"`
+	}
+}
+
+// latest gives the youngest reading by the device's time.
+func (s *Server) latest(ctx context.Context, in *latestIn) (*latestOut, error) {
+	x, err := s.sensor(ctx, in.ID)
+	if err != nil {
+		return nil, err
+	}
+	r, ok, err := s.Readings.Latest(ctx, x.Tenant, x.ID)
+	if err != nil {
+		return nil, err
+	}
+	out := &latestOut{}
+	out.Body.SensorID, out.Body.Unit = x.ID.String(), x.Unit
+	if ok {
+		p := rawPoint(&r)
+		out.Body.Reading = &p
+	}
+	return out, nil
+}
+
+type latestIn struct {
+	ID string `path:"id" maxLength:"200" doc:"id or key of the sensor"`
 }
 
 func (s *Server) points(ctx context.Context, res query.Resolution, q query.ReadingsQuery, to *[]point) (last query.ReadingKey, more bool, err error) {

@@ -16,6 +16,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/foodflow/foodflow/api/auth"
+	"github.com/foodflow/foodflow/api/live"
 	"github.com/foodflow/foodflow/clickhouse/query"
 	"github.com/foodflow/foodflow/internal/directory"
 	"github.com/foodflow/foodflow/internal/fault"
@@ -30,6 +31,7 @@ type Readings interface {
 	Buckets(ctx context.Context, res query.Resolution, q query.ReadingsQuery) ([]query.Bucket, bool, error)
 	Anomalies(ctx context.Context, q query.AnomaliesQuery) ([]query.Anomaly, bool, error)
 	OEE(ctx context.Context, q query.OEEQuery) ([]query.OEEParts, error)
+	Latest(ctx context.Context, tenant, sensor plant.ID) (query.Reading, bool, error)
 	LineStates(ctx context.Context, tenant, line plant.ID, from, to int64) ([]query.LineState, error)
 	Ping(ctx context.Context) error
 }
@@ -50,6 +52,7 @@ type Deps struct {
 	Recorder    Recorder
 	Provisioner masterdata.Provisioner
 	Jobs        Jobs
+	Live        *live.Hub
 	Registry    prometheus.Registerer // may be nil
 	Logger      *slog.Logger
 	Now         func() time.Time
@@ -67,6 +70,8 @@ type Server struct {
 	http    *http.Server
 	started time.Time
 
+	sockets sync.WaitGroup // WebSockets, which http.Server doesn't wait for
+
 	mu sync.Mutex // guards l
 	l  net.Listener
 }
@@ -79,7 +84,7 @@ func New(cfg Config, deps Deps) (*Server, error) {
 	installErrors()
 	s := &Server{Deps: deps, cfg: cfg, router: chi.NewRouter(), limits: newLimiter(cfg.Rate, cfg.Burst), m: newMetrics(deps.Registry), started: deps.Now()}
 	s.gauge = intake.NewGauge(deps.Directory, cfg.Quotas, deps.Now, s.m.refused.WithLabelValues("quota").Inc)
-	s.router.Use(s.observe, s.recover, s.secure, s.cors, s.bound)
+	s.router.Use(s.observe, s.recover, s.secure, s.cors, s.bound, subprotocolAuth)
 	s.router.NotFound(func(w http.ResponseWriter, _ *http.Request) {
 		fault.Problem(w, fault.New(fault.NotFound, "there is no such route"))
 	})
@@ -122,6 +127,7 @@ func (s *Server) routes() {
 	s.anomalyRoutes()
 	s.alarmRoutes()
 	s.oeeRoutes()
+	s.streamRoute()
 	s.downtimeRoute()
 }
 
@@ -166,10 +172,21 @@ func (s *Server) Addr() string {
 	return s.l.Addr().String()
 }
 
-// Stop lets running requests end. Safe twice.
+// Stop ends live streams and lets running requests end. Safe twice.
 func (s *Server) Stop(ctx context.Context) error {
+	s.Live.Stop()
 	if err := s.http.Shutdown(ctx); err != nil {
 		return fmt.Errorf("stopping the api: %w", err)
 	}
-	return nil
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		s.sockets.Wait()
+	}()
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("stopping the api: %w", ctx.Err())
+	}
 }

@@ -15,6 +15,7 @@ import (
 
 	"github.com/foodflow/foodflow/api"
 	"github.com/foodflow/foodflow/api/auth"
+	"github.com/foodflow/foodflow/api/live"
 	"github.com/foodflow/foodflow/clickhouse"
 	"github.com/foodflow/foodflow/clickhouse/query"
 	"github.com/foodflow/foodflow/internal/annunciator"
@@ -149,7 +150,15 @@ func (c *apiCmd) server(e *env, r *role, db *postgres.DB, codec *schemas.Codec, 
 	if err != nil {
 		return nil, nil, err
 	}
+	hub, err := live.New(live.DefaultConfig(), c.Kafka.config(), codec, dir, r.reg, r.logger)
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := r.start(e.ctx, "live stream", hub.Run); err != nil {
+		return nil, nil, err
+	}
 	s, err := api.New(cfg, api.Deps{
+		Live:  hub,
 		Store: store, Directory: dir, Auth: logins,
 		Readings: ch, Recorder: api.NewRecorder(codec, broker.NewProducer(cl)), Provisioner: m, Jobs: jobs,
 		Registry: r.reg, Logger: r.logger, Now: time.Now,
