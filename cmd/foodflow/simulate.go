@@ -39,6 +39,8 @@ type simulateCmd struct {
 	Backfill     time.Duration `help:"Begin this long ago and catch up first." default:"15m"`
 	AnomalyEvery time.Duration `help:"Mean time between two planted anomalies on one line." default:"4m"`
 	Copies       float64       `help:"Share of requests sent twice on purpose." default:"0.005"`
+	MQTTAddr     string        `help:"Send a share of the plant over MQTT to this address." name:"mqtt-addr" placeholder:"HOST:PORT"`
+	MQTTShare    float64       `help:"That share, of the sensors and of the lines." name:"mqtt-share" default:"0.5"`
 	Recording    bool          `help:"Also replay the machine temperature recording once caught up, so that it ends now."`
 
 	Verify     bool            `help:"Send nothing: compare ClickHouse with the journal, and fail when they differ."`
@@ -57,11 +59,16 @@ func (c *simulateCmd) Run(e *env) error {
 		return err
 	}
 	defer client.Close()
+	sender, end, err := c.ways(client, e)
+	if err != nil {
+		return err
+	}
+	defer end()
 	cfg := simulate.DefaultConfig()
 	cfg.Truth, cfg.Seed, cfg.Backfill, cfg.AnomalyEvery, cfg.Copies = c.Truth, c.Seed, c.Backfill, c.AnomalyEvery, c.Copies
 	live := make(chan struct{})
 	bar, caught := newProgress(e.out, "simulated", "readings"), false
-	s, err := simulate.New(cfg, simulate.Deps{Sender: client, Plant: demo.Describe(), Logger: e.logger, Progress: func(p simulate.Progress) {
+	s, err := simulate.New(cfg, simulate.Deps{Sender: sender, Plant: demo.Describe(), Logger: e.logger, Progress: func(p simulate.Progress) {
 		if caught {
 			return
 		}
@@ -83,6 +90,20 @@ func (c *simulateCmd) Run(e *env) error {
 		group.Go(func() error { return c.record(ctx, e, client, live) })
 	}
 	return group.Wait()
+}
+
+// ways adds MQTT to the way by HTTP, if it is asked for.
+func (c *simulateCmd) ways(http *feed.Client, e *env) (simulate.Sender, func(), error) {
+	if c.MQTTAddr == "" {
+		return http, func() {}, nil
+	}
+	cfg := feed.MQTTConfig{Addr: c.MQTTAddr, Tenant: demo.TenantKey, ClientID: "foodflow-simulator", Retry: feed.DefaultConfig()}
+	cfg.Retry.APIKey = c.Feed.APIKey
+	mqtt, err := feed.NewMQTT(cfg, e.logger)
+	if err != nil {
+		return nil, nil, err
+	}
+	return simulate.Ways{One: http, Other: mqtt, Share: c.MQTTShare}, mqtt.Close, nil
 }
 
 // record replays the recording behind the simulated readings: the line's own
@@ -154,7 +175,7 @@ func (u *upRun) startSimulator(ctx context.Context) error {
 	}
 	p := &lifecycle.Process{
 		Name: "simulator", Path: u.self, Log: u.log, Logger: u.r.logger,
-		Args: []string{"simulate", "--recording", "--ingest-url", "http://" + u.addrs["ingest"], "--truth", filepath.Join(u.dir("simulator"), "truth.jsonl")},
+		Args: []string{"simulate", "--recording", "--ingest-url", "http://" + u.addrs["ingest"], "--mqtt-addr", u.addrs["mqtt"], "--truth", filepath.Join(u.dir("simulator"), "truth.jsonl")},
 		Env:  append(u.environ(), "FOODFLOW_API_KEY="+u.demo.APIKey),
 	}
 	return u.r.group.Start(ctx, p.Name, p.Start, p.Stop)

@@ -18,7 +18,7 @@ import (
 func (in *installation) simulator(ctx context.Context, args ...string) *exec.Cmd {
 	in.t.Helper()
 	cmd := exec.CommandContext(ctx, in.bin, append([]string{
-		"simulate", "--ingest-url", in.Ingest, "--truth", filepath.Join(in.dir, "truth.jsonl"), "--anomaly-every", "1m", "--copies", "0.05",
+		"simulate", "--ingest-url", in.Ingest, "--mqtt-addr", in.MQTT, "--truth", filepath.Join(in.dir, "truth.jsonl"), "--anomaly-every", "1m", "--copies", "0.05",
 	}, args...)...)
 	cmd.Env = append(cmd.Environ(), "FOODFLOW_API_KEY="+in.APIKey)
 	cmd.Stdout, cmd.Stderr = in, in

@@ -88,9 +88,15 @@ func (c *Client) Events(ctx context.Context, events []Event) error {
 }
 
 func (c *Client) deliver(ctx context.Context, path string, body []byte) error {
-	pause := c.cfg.FirstPause
+	return c.cfg.insist(ctx, c.logger, func() (time.Duration, error) { return c.attempt(ctx, path, body) })
+}
+
+// insist tries until it is done, refused for good, or over. A try may say how
+// long the server asks to wait.
+func (c Config) insist(ctx context.Context, logger *slog.Logger, try func() (after time.Duration, err error)) error {
+	pause := c.FirstPause
 	for attempt := 1; ; attempt++ {
-		after, err := c.attempt(ctx, path, body)
+		after, err := try()
 		if err == nil {
 			return nil
 		}
@@ -102,7 +108,7 @@ func (c *Client) deliver(ctx context.Context, path string, body []byte) error {
 			return fmt.Errorf("sending to ingest: %w", ctx.Err())
 		}
 		if attempt == 3 { // one is nothing, three are a state
-			c.logger.Warn("ingest does not answer; sending again until it does", "error", err)
+			logger.Warn("ingest does not answer; sending again until it does", "error", err)
 		}
 		// Jitter keeps a plant's gateways from coming back all at once.
 		wait := max(after, pause/2+rand.N(pause/2))
@@ -111,7 +117,7 @@ func (c *Client) deliver(ctx context.Context, path string, body []byte) error {
 			return fmt.Errorf("sending to ingest: %w", ctx.Err())
 		case <-time.After(wait):
 		}
-		pause = min(2*pause, c.cfg.LastPause)
+		pause = min(2*pause, c.LastPause)
 	}
 }
 

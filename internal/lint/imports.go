@@ -27,7 +27,8 @@ func homes() []home {
 		{"github.com/pressly/goose", []string{"internal/migrate"}},
 		{"github.com/golang-jwt/jwt", []string{"api/auth"}},
 		{"github.com/mochi-mqtt", []string{"ingest/mqttin", "cmd/foodflow/bench"}}, // bench: the bare listener
-		{"github.com/eclipse/paho", nil},
+		{"github.com/eclipse/paho.golang", []string{"internal/feed"}},
+		{"github.com/eclipse/paho.mqtt", nil},
 		{"github.com/hamba/avro", nil},
 		{"github.com/danielgtaylor/huma", []string{"api"}},
 		{"github.com/go-chi/chi", []string{"api"}},
