@@ -1,54 +1,51 @@
 package embedded
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"time"
+
+	"github.com/foodflow/foodflow/clickhouse/embedded/chdb"
+	"github.com/foodflow/foodflow/clickhouse/embedded/wire"
 )
 
-// answer is the output of one statement. What is small is held back until the
-// statement is done, so that an error still gets its status and the summary its
-// header; what is large streams.
+// answer is the output of one statement. Its first part is held back, so that an
+// error still gets its status and the summary its header; the rest streams.
 type answer struct {
 	w      http.ResponseWriter
-	h      *handler
 	req    *request
 	accept string
+	tag    string
 	began  time.Time
+	// abort ends the statement when its client or the spool can't take more.
+	abort func(error)
 
-	held    []byte
+	held    spool
 	out     io.WriteCloser // set once the header is sent
 	started bool
 }
 
-// holdBack is how much output waits for the statement's end.
-const holdBack = 64 << 10
-
-// maxHeld bounds wait_end_of_query.
-const maxHeld = 256 << 20
+// holdBack is how much output waits for the statement's end, as with a server.
+const holdBack = 1 << 20
 
 // format is the output format in force.
-func (a *answer) format() string {
-	switch {
-	case a.req.stmt.format != "":
-		return a.req.stmt.format
-	case a.req.defaultFormat != "":
-		return a.req.defaultFormat
-	}
-	return "TabSeparated"
-}
+func (a *answer) format() string { return a.req.format() }
 
 // Write takes output of the engine.
 func (a *answer) Write(b []byte) (int, error) {
+	n, err := a.write(b)
+	if err != nil {
+		a.abort(err)
+	}
+	return n, err
+}
+
+func (a *answer) write(b []byte) (int, error) {
 	if !a.started {
-		limit := holdBack
-		if a.req.wait {
-			limit = maxHeld
-		}
-		if len(a.held)+len(b) <= limit {
-			a.held = append(a.held, b...)
-			return len(b), nil
+		if a.req.wait || a.held.size+int64(len(b)) <= max(holdBack, a.req.bufferSize) {
+			return a.held.Write(b)
 		}
 		if err := a.start(); err != nil {
 			return 0, err
@@ -60,29 +57,30 @@ func (a *answer) Write(b []byte) (int, error) {
 // start sends the header and what was held back.
 func (a *answer) start() error {
 	h := a.w.Header()
-	h.Set("Content-Type", contentType(a.format()))
+	h.Set("Content-Type", wire.ContentType(a.format()))
 	h.Set("X-ClickHouse-Format", a.format())
-	out, err := encoder(a.w, h, a.req, a.accept)
+	out, err := wire.Encoder(a.w, h, a.req.compress, a.accept)
 	if err != nil {
 		return fmt.Errorf("encoding answer: %w", err)
 	}
 	a.out, a.started = out, true
-	_, err = out.Write(a.held)
-	a.held = nil
-	return err
+	return a.held.drain(out)
 }
 
-// finish ends the answer. An error after the header was sent is written in
-// ClickHouse's words and the connection is cut, so that no client takes the
-// answer for whole.
-func (a *answer) finish(st Stats, err error) {
+// finish ends the answer. An error after the header was sent is marked in
+// ClickHouse's way and the connection is cut, so that no client takes the answer
+// for whole.
+func (a *answer) finish(st chdb.Stats, err error) {
+	defer a.held.close()
 	if err != nil {
+		e := asException(err)
 		if !a.started {
-			a.h.fail(a.w, err)
+			wire.Fail(a.w, e.Code, e.Text, a.format(), a.req.inFormat)
 			return
 		}
-		fmt.Fprintf(a.out, "\n%v\n", err)
+		_, _ = io.WriteString(a.out, wire.Broken(a.tag, e.Text)) // fails only when the client is gone
 		_ = a.out.Close()
+		_ = http.NewResponseController(a.w).Flush() // what isn't flushed dies with the connection
 		panic(http.ErrAbortHandler)
 	}
 	if !a.started {
@@ -99,23 +97,11 @@ func (a *answer) finish(st Stats, err error) {
 	_ = a.out.Close() // fails only when the client is gone
 }
 
-// contentType gives the media type ClickHouse answers a format with.
-func contentType(format string) string {
-	switch format {
-	case "JSON", "JSONCompact", "JSONStrings", "JSONColumns", "JSONColumnsWithMetadata", "JSONCompactStrings", "JSONCompactColumns", "JSONObjectEachRow":
-		return "application/json; charset=UTF-8"
-	case "JSONEachRow", "JSONStringsEachRow", "JSONCompactEachRow", "JSONCompactEachRowWithNames", "JSONCompactEachRowWithNamesAndTypes", "JSONEachRowWithProgress":
-		return "application/x-ndjson; charset=UTF-8"
-	case "CSV", "CSVWithNames", "CSVWithNamesAndTypes":
-		return "text/csv; charset=UTF-8; header=absent"
-	case "TabSeparated", "TSV":
-		return "text/tab-separated-values; charset=UTF-8"
-	case "TabSeparatedWithNames", "TSVWithNames", "TabSeparatedWithNamesAndTypes", "TSVWithNamesAndTypes":
-		return "text/tab-separated-values; charset=UTF-8; header=present"
-	case "XML":
-		return "application/xml; charset=UTF-8"
-	case "Native", "RowBinary", "RowBinaryWithNames", "RowBinaryWithNamesAndTypes", "Parquet", "Arrow", "ArrowStream", "ORC", "Avro":
-		return "application/octet-stream"
+// asException gives an error ClickHouse's form.
+func asException(err error) *chdb.Exception {
+	var e *chdb.Exception
+	if errors.As(err, &e) {
+		return e
 	}
-	return "text/plain; charset=UTF-8"
+	return chdb.Raise(chdb.CodeUnknown, "UNKNOWN_EXCEPTION", "%v", err)
 }

@@ -1,163 +1,88 @@
 package embedded
 
 import (
-	"bytes"
-	"errors"
-	"fmt"
-	"io"
-	"runtime"
-	"unsafe"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/foodflow/foodflow/clickhouse/embedded/chdb"
 )
 
-// conn is one connection of the engine. It runs one statement at a time and
-// belongs to whoever took it from the pool.
+// conn is a connection and what was set on it. It belongs to whoever took it
+// from the pool.
 type conn struct {
-	lib *library
-	ptr *uintptr
-
-	tag      string // names the connection in system.processes, see killer
-	database string // in force between requests; "" before the first
+	*chdb.Conn
+	tag      string            // names the connection in system.processes, see killer
+	database string            // in force; "" when not known
+	settings map[string]string // what requests set and hasn't been taken back
+	reset    func(name string) string
 }
 
-// dial opens a connection to the data directory; all connections of a process
-// share one engine.
-func dial(lib *library, path string, args []string) (*conn, error) {
-	argv := append([]string{"clickhouse", "--path=" + path}, args...)
-	ptrs := make([]*byte, len(argv)+1)
-	for i, a := range argv {
-		ptrs[i] = bytesOf(a)
+// apply gives the connection what a request asks for, and takes back what an
+// earlier one did. Most requests of a client ask for the same, so this is mostly
+// nothing. After an error the connection is of no use.
+func (c *conn) apply(database string, settings map[string]string) error {
+	if database != "" && database != c.database {
+		if err := c.Do("USE " + quoteName(database)); err != nil {
+			return err
+		}
+		c.database = database
 	}
-	ptr := lib.connect(int32(len(argv)), &ptrs[0])
-	runtime.KeepAlive(ptrs)
-	if ptr == nil || *ptr == 0 {
-		return nil, errors.New("the ClickHouse engine refused the connection; its log says why")
+	var changes []string
+	for _, name := range slices.Sorted(maps.Keys(settings)) {
+		if old, there := c.settings[name]; !there || old != settings[name] {
+			changes = append(changes, name+" = "+quoteText(settings[name]))
+		}
 	}
-	return &conn{lib: lib, ptr: ptr}, nil
-}
-
-func (c *conn) close() {
-	if c.ptr != nil {
-		c.lib.closeConn(c.ptr)
-		c.ptr = nil
+	for _, name := range slices.Sorted(maps.Keys(c.settings)) {
+		if _, wanted := settings[name]; !wanted {
+			changes = append(changes, name+" = "+c.reset(name))
+		}
 	}
-}
-
-// exec runs a statement and returns its whole output.
-func (c *conn) exec(query, format string, with map[string]string) (out []byte, st Stats, err error) {
-	st, err = c.whole(query, format, with, func(b []byte) error {
-		out = bytes.Clone(b)
+	if len(changes) == 0 {
 		return nil
-	})
-	return out, st, err
-}
-
-// whole runs a statement and hands out its whole output, which stays the
-// engine's and is gone when yield returns. Without output yield isn't called.
-func (c *conn) whole(query, format string, with map[string]string, yield func([]byte) error) (Stats, error) {
-	p := newParams(with)
-	r := c.lib.query(*c.ptr, bytesOf(query), uintptr(len(query)), bytesOf(format), uintptr(len(format)),
-		first(p.names), first(p.nlens), first(p.values), first(p.vlens), uintptr(len(p.names)))
-	runtime.KeepAlive(p)
-	defer c.lib.destroy(r)
-	if err := exception(c.lib.errorText(r)); err != nil {
-		return Stats{}, err
 	}
-	st := c.lib.stats(r)
-	n := c.lib.length(r)
-	if n == 0 {
-		return st, nil
-	}
-	return st, yield(unsafe.Slice((*byte)(c.lib.buffer(r)), n))
-}
-
-// stream runs a statement and hands out its output piece by piece. An error of
-// yield cancels the statement.
-func (c *conn) stream(query, format string, with map[string]string, yield func([]byte) error) (Stats, error) {
-	p := newParams(with)
-	s := c.lib.streamQuery(*c.ptr, bytesOf(query), uintptr(len(query)), bytesOf(format), uintptr(len(format)),
-		first(p.names), first(p.nlens), first(p.values), first(p.vlens), uintptr(len(p.names)))
-	runtime.KeepAlive(p)
-	defer c.lib.destroy(s)
-	if err := exception(c.lib.errorText(s)); err != nil {
-		return Stats{}, err
-	}
-	var total Stats
-	for {
-		done, err := c.fetch(s, &total, yield)
-		if err != nil {
-			c.lib.streamCancel(*c.ptr, s)
-			return total, err
-		}
-		if done {
-			return total, nil
-		}
-	}
-}
-
-func (c *conn) fetch(s uintptr, total *Stats, yield func([]byte) error) (done bool, err error) {
-	r := c.lib.streamFetch(*c.ptr, s)
-	defer c.lib.destroy(r)
-	if err := exception(c.lib.errorText(r)); err != nil {
-		return false, err
-	}
-	st := c.lib.stats(r)
-	total.ResultRows += st.ResultRows
-	total.ResultBytes += st.ResultBytes
-	total.ReadRows, total.ReadBytes = max(total.ReadRows, st.ReadRows), max(total.ReadBytes, st.ReadBytes)
-	n := c.lib.length(r)
-	if n == 0 {
-		return true, nil
-	}
-	return false, yield(unsafe.Slice((*byte)(c.lib.buffer(r)), n))
-}
-
-// insertChunk is how much of a body is handed to the engine at once.
-const insertChunk = 1 << 20
-
-// refused ends an insert whose data the engine no longer takes and says why. It
-// must be ended like any other: destroyed or cancelled while it is open, the
-// engine aborts the process.
-func (c *conn) refused(stream uintptr) error {
-	early := exception(c.lib.insertError(stream))
-	r := c.lib.insertDone(stream)
-	defer c.lib.destroy(r)
-	if err := exception(c.lib.errorText(r)); err != nil {
+	if err := c.Do("SET " + strings.Join(changes, ", ")); err != nil {
 		return err
 	}
-	if early != nil {
-		return early
-	}
-	return &Exception{Code: 117, Text: "Code: 117. DB::Exception: Data follows the end of the insert. (INCORRECT_DATA)"}
+	c.settings = settings
+	return nil
 }
 
-// insert runs an INSERT whose data is read from body.
-func (c *conn) insert(query, format string, with map[string]string, body io.Reader) (Stats, error) {
-	p := newParams(with)
-	s := c.lib.insert(*c.ptr, bytesOf(query), uintptr(len(query)), bytesOf(format), uintptr(len(format)),
-		first(p.names), first(p.nlens), first(p.values), first(p.vlens), uintptr(len(p.names)))
-	runtime.KeepAlive(p)
-	defer c.lib.insertDestroy(s)
-	if err := exception(c.lib.insertError(s)); err != nil {
-		return Stats{}, err
+// distance says how much would have to be set for a request.
+func (c *conn) distance(database string, settings map[string]string) int {
+	n := 0
+	if database != "" && database != c.database {
+		n += 8 // USE costs as much as many settings
 	}
-	buf := make([]byte, insertChunk)
-	for {
-		n, err := io.ReadFull(body, buf)
-		if n > 0 && c.lib.insertAppend(s, &buf[0], uintptr(n)) != 0 {
-			return Stats{}, c.refused(s)
-		}
-		if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
-			break
-		}
-		if err != nil {
-			c.lib.insertCancel(s)
-			return Stats{}, fmt.Errorf("reading insert data: %w", err)
+	for name, value := range settings {
+		if old, there := c.settings[name]; !there || old != value {
+			n++
 		}
 	}
-	r := c.lib.insertDone(s)
-	defer c.lib.destroy(r)
-	if err := exception(c.lib.errorText(r)); err != nil {
-		return Stats{}, err
+	for name := range c.settings {
+		if _, wanted := settings[name]; !wanted {
+			n++
+		}
 	}
-	return c.lib.stats(r), nil
+	return n
+}
+
+// sticky are settings that can't be taken back: what they forbid, or stand for
+// here, outlives a DEFAULT.
+func sticky(settings map[string]string) bool {
+	for _, name := range []string{"readonly", "profile", "allow_ddl", tagSetting} {
+		if _, there := settings[name]; there {
+			return true
+		}
+	}
+	return false
+}
+
+func quoteName(s string) string {
+	return "`" + strings.NewReplacer("\\", "\\\\", "`", "\\`").Replace(s) + "`"
+}
+
+func quoteText(s string) string {
+	return "'" + strings.NewReplacer("\\", "\\\\", "'", "\\'").Replace(s) + "'"
 }

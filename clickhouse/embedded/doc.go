@@ -4,20 +4,25 @@
 // and Java clients and BI drivers talk to it as to a server.
 //
 // The engine is its own process so that a crash of it is not a crash of the
-// pipeline, and because it owns the signals and the memory of its process.
+// pipeline, and because it owns the signals and the memory of its process. chdb
+// binds the library, wire knows what the interface looks like, this package joins
+// them: connections and sessions, accounts, the end of statements.
 //
 // # What it promises
 //
 // An insert that was answered with 200 is there after kill -9 of the process.
 // Insert deduplication by token works and outlives a restart.
 //
-// # Limits
+// An insert whose body is cut off (chunks without their end, fewer bytes than
+// Content-Length, an encoding that breaks off) is an error and leaves nothing of
+// the block it was in. As on a server a block is what max_insert_block_size makes
+// one, a million rows: blocks that were whole before the cut stay.
 //
-// One process may have a data directory open; Serve refuses a second. There is
-// no replication, no native protocol, and no user management by SQL. The engine
-// makes up its own query ids: the client's is echoed, queryID() differs. Formats
-// with a frame around their rows (JSON, Parquet, …) are made in memory as one
-// piece; row formats and Native stream.
+// Answers stream in every format, those with a frame (JSON, Parquet, …) too; the
+// engine's peak for ten million rows is a few hundred MiB. The first MiB waits
+// (buffer_size, wait_end_of_query as on a server), so that an early exception gets
+// its status; a later one is marked in the answer as ClickHouse marks it, and the
+// connection is cut.
 //
 // A statement that reads ends within a second after its client goes away or its
 // max_execution_time is over; KILL QUERY ends any, by the id its client gave it
@@ -25,19 +30,28 @@
 // were whole. An INSERT … SELECT or DDL whose client is gone runs on, as in
 // ClickHouse: it must not be cut between two blocks.
 //
+// # Limits
+//
+// One process may have a data directory open; Serve refuses a second. There is
+// no replication, no native protocol, and no user management by SQL: users are
+// those of Config. The engine makes up its own query ids: the client's is echoed,
+// queryID() differs. Progress headers come with the answer's header, not before.
+//
+// An Analyst reads the databases it was given, under ClickHouse's own grants and
+// constraints. To the engine all users are one, so system.processes shows it the
+// statements of others, and it may not use KILL.
+//
 // # Non-obvious
 //
-// Signal handlers of the engine are switched off before its first connection:
-// with them, a nil dereference in Go becomes a shutdown of the engine. A
-// connection of the engine runs one statement at a time, so connections are
-// pooled, and what a request sets on one (settings, database, temporary tables)
-// is taken back before another request gets it. Each piece of a streamed answer
-// begins with the format's header; only the first one's is passed on. The
-// engine writes Native blocks of revision 0; a client that names a protocol
-// version gets them rewritten.
+// A connection of the engine runs one statement at a time, so connections are
+// pooled. Settings that a request made stay on its connection until another
+// request wants them otherwise; a request gets the connection on which the least
+// has to be set. The engine writes Native blocks of revision 0; a client that
+// names a protocol version gets them rewritten.
 //
-// The engine ends a cancelled stream without an error and then lists the
-// statement as running until its connection gets another one. So an answer that
-// a KILL may have hit is checked before it is called whole, and a statement that
-// was cancelled or failed is followed by one that does nothing.
+// After an error or a cancel the engine lists a statement as running until its
+// connection gets another one, so one that does nothing follows.
+//
+// A request from a page of another origin is refused where no password guards the
+// user: a browser on this machine would otherwise let any site in.
 package embedded

@@ -8,6 +8,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/foodflow/foodflow/clickhouse/embedded/chdb"
 )
 
 // tagSetting is a setting that has no effect here (it chooses a queue for table
@@ -30,8 +32,6 @@ type killer struct {
 	logger *slog.Logger
 	count  atomic.Uint64
 
-	begun, over atomic.Uint64 // KILL statements of clients
-
 	round sync.Mutex // held while a KILL runs; guards c
 	c     *conn
 
@@ -40,20 +40,31 @@ type killer struct {
 	going  bool
 }
 
-// label gives a connection its name.
-func (k *killer) label(c *conn) error {
-	c.tag = fmt.Sprintf("foodflow-%d", k.count.Add(1))
-	if _, _, err := c.exec("SET "+tagSetting+" = "+quoteText(c.tag), "Null", nil); err != nil {
-		return fmt.Errorf("labelling connection: %w", err)
+// connect makes a connection with a name, and the analyst's if there is one.
+func (k *killer) connect(dial func() (*chdb.Conn, error), a *Analyst) (*conn, error) {
+	raw, err := dial()
+	if err != nil {
+		return nil, err
 	}
-	return nil
+	c := &conn{Conn: raw, tag: fmt.Sprintf("foodflow-%d", k.count.Add(1)), reset: func(string) string { return "DEFAULT" }}
+	setup := []string{"SET " + tagSetting + " = " + quoteText(c.tag)}
+	if a != nil {
+		setup, c.reset = append(a.setup(), setup...), a.reset
+	}
+	for _, s := range setup {
+		if err := c.Do(s); err != nil {
+			c.Close()
+			return nil, fmt.Errorf("preparing a connection: %w", err)
+		}
+	}
+	return c, nil
 }
 
 // settle makes the engine forget the statement that ended on c in an error or
 // was cancelled: until the next one it would be listed as running, and a KILL
 // that waits for its end would wait on.
 func (k *killer) settle(c *conn) {
-	if _, _, err := c.exec("SET "+tagSetting+" = "+quoteText(c.tag), "Null", nil); err != nil {
+	if err := c.Do("SET " + tagSetting + " = " + quoteText(c.tag)); err != nil {
 		k.logger.Debug("settling a connection", "error", err) // the next statement on it does the same
 	}
 }
@@ -121,26 +132,8 @@ func (k *killer) kill() bool {
 		return false
 	}
 	// ASYNC marks the statements before it returns and doesn't wait for their end.
-	if _, _, err := k.c.exec("KILL QUERY WHERE Settings['"+tagSetting+"'] IN ("+strings.Join(tags, ", ")+") ASYNC", "Null", nil); err != nil {
+	if _, _, err := k.c.Exec("KILL QUERY WHERE Settings['"+tagSetting+"'] IN ("+strings.Join(tags, ", ")+") ASYNC", "Null", nil); err != nil {
 		k.logger.Warn("cancelling statements whose clients are gone", "statements", len(tags), "error", err)
 	}
 	return true
-}
-
-// cancelled says whether the statement that ran last on c was cancelled. The
-// engine ends a cancelled stream without an error, as if it were whole, and
-// lists the statement as running until its connection gets another one.
-func (k *killer) cancelled(c *conn) bool {
-	k.round.Lock()
-	defer k.round.Unlock()
-	n, _, err := k.c.exec("SELECT count() FROM system.processes WHERE is_cancelled AND Settings['"+tagSetting+"'] = "+quoteText(c.tag), "TSVRaw", nil)
-	return err != nil || string(trimLine(n)) != "0" // in doubt an answer isn't whole
-}
-
-// kills counts the KILL statements of clients around run, so that only those
-// that may have hit a statement make it ask whether one did.
-func (k *killer) kills(run func() (Stats, error)) (Stats, error) {
-	k.begun.Add(1)
-	defer k.over.Add(1)
-	return run()
 }

@@ -4,6 +4,9 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+
+	"github.com/foodflow/foodflow/clickhouse/embedded/chdb"
+	"github.com/foodflow/foodflow/clickhouse/embedded/wire"
 )
 
 // running knows the statements under way by the ids their clients gave them.
@@ -19,7 +22,7 @@ func (r *running) enter(id, tag string) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if _, there := r.tags[id]; there {
-		return &Exception{Code: codeSameID, Text: fmt.Sprintf("Code: %d. DB::Exception: Query with id = %s is already running. (QUERY_WITH_SAME_ID_IS_ALREADY_RUNNING)", codeSameID, id)}
+		return chdb.Raise(codeSameID, "QUERY_WITH_SAME_ID_IS_ALREADY_RUNNING", "Query with id = %s is already running", id)
 	}
 	if r.tags == nil {
 		r.tags = map[string]string{}
@@ -43,37 +46,19 @@ func (r *running) tag(id string) (string, bool) {
 
 // translate puts the engine's ids in place of clients' ids in a statement that
 // kills statements or lists them; c looks them up.
-func (r *running) translate(c *conn, text string) (string, error) {
-	sc := scanner{s: text}
-	head, _ := sc.word()
-	if !strings.EqualFold(head, "KILL") && !strings.Contains(text, "processes") {
-		return text, nil
+func (r *running) translate(c *conn, st wire.Statement) (wire.Statement, error) {
+	if head, _ := st.Head(); head != "KILL" && !strings.Contains(st.Text, "processes") {
+		return st, nil
 	}
-	var out strings.Builder
-	done := 0
-	for sc = (scanner{s: text}); ; {
-		w, ok := sc.word()
+	return st.MapTexts(func(inner string) (string, bool, error) {
+		tag, ok := r.tag(inner)
 		if !ok {
-			break
+			return "", false, nil
 		}
-		if w[0] != '\'' || len(w) < 2 {
-			continue
-		}
-		tag, ok := r.tag(w[1 : len(w)-1])
-		if !ok {
-			continue
-		}
-		id, _, err := c.exec("SELECT query_id FROM system.processes WHERE Settings['"+tagSetting+"'] = "+quoteText(tag)+" LIMIT 1", "TSVRaw", nil)
+		id, _, err := c.Exec("SELECT query_id FROM system.processes WHERE Settings['"+tagSetting+"'] = "+quoteText(tag)+" LIMIT 1", "TSVRaw", nil)
 		if err != nil {
-			return "", fmt.Errorf("looking up a statement: %w", err)
+			return "", false, fmt.Errorf("looking up a statement: %w", err)
 		}
-		if len(id) == 0 {
-			continue
-		}
-		out.WriteString(text[done : sc.pos-len(w)])
-		out.WriteString(quoteText(string(trimLine(id))))
-		done = sc.pos
-	}
-	out.WriteString(text[done:])
-	return out.String(), nil
+		return quoteText(string(trimLine(id))), len(id) > 0, nil
+	})
 }

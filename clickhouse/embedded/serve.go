@@ -11,83 +11,34 @@ import (
 	"path/filepath"
 	"syscall"
 	"time"
+
+	"github.com/foodflow/foodflow/clickhouse/embedded/chdb"
 )
-
-// Config places the engine's process.
-type Config struct {
-	// Library is the path of libchdb.so.
-	Library string
-	// Dir is the data directory.
-	Dir string
-	// Addr is host:port to listen on; port 0 takes a free one.
-	Addr string
-	// Password of the one user, "default"; empty means none is asked for.
-	Password string
-	// Connections bounds the statements that run at once.
-	Connections int
-	// MaxMemory bounds the engine's memory in bytes; 0 leaves the engine's own
-	// bound, nine tenths of the machine.
-	MaxMemory int64
-	// Drain is how long running statements may go on once the engine is asked to
-	// stop; then those that read are cancelled.
-	Drain time.Duration
-}
-
-// DefaultConfig is for a small machine shared with the rest of the pipeline.
-func DefaultConfig() Config {
-	return Config{Addr: "127.0.0.1:0", Connections: 16, MaxMemory: 6 << 30, Drain: 15 * time.Second}
-}
-
-// queueWait is how long a request waits for one of the connections.
-const queueWait = 30 * time.Second
 
 // Serve runs the engine in this process until ctx ends, then lets the running
 // statements finish. ready is called once with the address.
 func Serve(ctx context.Context, cfg Config, logger *slog.Logger, ready func(addr string)) error {
+	if err := cfg.Validate(); err != nil {
+		return err
+	}
 	unlock, err := lock(cfg.Dir)
 	if err != nil {
 		return err
 	}
 	defer unlock()
-	lib, err := open(cfg.Library)
+	h, end, err := start(cfg, logger)
 	if err != nil {
 		return err
 	}
-	args := []string{"--logger.level=warning"}
-	if cfg.MaxMemory > 0 {
-		args = append(args, fmt.Sprintf("--max_server_memory_usage=%d", cfg.MaxMemory))
-	}
-	dialer := func() (*conn, error) { return dial(lib, filepath.Join(cfg.Dir, "store"), args) }
-	keeper, err := dialer() // the engine lives as long as one connection does
-	if err != nil {
-		return err
-	}
-	defer keeper.close()
-	zone, _, err := keeper.exec("SELECT timezone()", "TSVRaw", nil)
-	if err != nil {
-		return fmt.Errorf("asking the engine: %w", err)
-	}
-	k := &killer{c: keeper, logger: logger}
-	p := newPool(cfg.Connections, queueWait, func() (*conn, error) {
-		c, err := dialer()
-		if err != nil {
-			return nil, err
-		}
-		if err := k.label(c); err != nil {
-			c.close()
-			return nil, err
-		}
-		return c, nil
-	})
-	defer p.close()
+	defer end()
 	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", cfg.Addr)
 	if err != nil {
 		return fmt.Errorf("listening for ClickHouse's HTTP interface: %w", err)
 	}
-	work, end := context.WithCancel(context.WithoutCancel(ctx))
-	defer end()
+	work, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancel()
 	srv := &http.Server{
-		Handler:           &handler{pool: p, killer: k, user: "default", password: cfg.Password, timezone: string(trimLine(zone)), logger: logger},
+		Handler:           h,
 		BaseContext:       func(net.Listener) context.Context { return work },
 		ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 5 * time.Minute, MaxHeaderBytes: 1 << 20,
 		ErrorLog: slog.NewLogLogger(logger.Handler(), slog.LevelDebug),
@@ -100,7 +51,53 @@ func Serve(ctx context.Context, cfg Config, logger *slog.Logger, ready func(addr
 		return fmt.Errorf("serving ClickHouse's HTTP interface: %w", err)
 	case <-ctx.Done():
 	}
-	return drain(work, srv, cfg.Drain, end)
+	return drain(work, srv, cfg.Drain, cancel)
+}
+
+// start opens the engine and makes a handler on it; end closes all connections,
+// and with them the engine.
+func start(cfg Config, logger *slog.Logger) (h *handler, end func(), err error) {
+	lib, err := chdb.Open(cfg.Library)
+	if err != nil {
+		return nil, nil, err
+	}
+	config, err := writeUsers(cfg.Dir, cfg.Analysts)
+	if err != nil {
+		return nil, nil, err
+	}
+	args := []string{"--config-file=" + config, "--logger.level=warning"}
+	if cfg.MaxMemory > 0 {
+		args = append(args, fmt.Sprintf("--max_server_memory_usage=%d", cfg.MaxMemory))
+	}
+	dial := func() (*chdb.Conn, error) { return lib.Dial(filepath.Join(cfg.Dir, "store"), args) }
+	keeper, err := dial() // the engine lives as long as one connection does
+	if err != nil {
+		return nil, nil, err
+	}
+	zone, _, err := keeper.Exec("SELECT timezone()", "TSVRaw", nil)
+	if err != nil {
+		keeper.Close()
+		return nil, nil, fmt.Errorf("asking the engine: %w", err)
+	}
+	k := &killer{c: &conn{Conn: keeper}, logger: logger}
+	h = &handler{killer: k, timezone: string(trimLine(zone)), logger: logger}
+	h.accounts = append(h.accounts, &account{
+		name: "default", password: cfg.Password,
+		pool: newPool(cfg.Connections, false, cfg.QueueWait, func() (*conn, error) { return k.connect(dial, nil) }),
+	})
+	for _, a := range cfg.Analysts {
+		// A new connection each time: what one statement left on it, none finds.
+		h.accounts = append(h.accounts, &account{
+			name: a.Name, password: a.Password, limited: true,
+			pool: newPool(max(1, cfg.Connections/2), true, cfg.QueueWait, func() (*conn, error) { return k.connect(dial, &a) }),
+		})
+	}
+	return h, func() {
+		for _, a := range h.accounts {
+			a.pool.close()
+		}
+		keeper.Close()
+	}, nil
 }
 
 // cancelWait is how long cancelled statements get to end.

@@ -1,24 +1,19 @@
-package embedded
+package chdb
 
 import (
 	"fmt"
-	"strconv"
-	"strings"
 	"unsafe"
 
 	"github.com/ebitengine/purego"
 )
 
-// library is the C interface of libchdb 26.7 that is used here. Handles are
+// Library is the C interface of libchdb 26.7 that is used here. Handles are
 // opaque pointers; strings are passed with their length.
-type library struct {
+type Library struct {
 	connect       func(argc int32, argv **byte) *uintptr
 	closeConn     func(conn *uintptr)
 	signals       func(enabled int32)
 	query         func(conn uintptr, q *byte, ql uintptr, f *byte, fl uintptr, names **byte, nl *uintptr, values **byte, vl *uintptr, n uintptr) uintptr
-	streamQuery   func(conn uintptr, q *byte, ql uintptr, f *byte, fl uintptr, names **byte, nl *uintptr, values **byte, vl *uintptr, n uintptr) uintptr
-	streamFetch   func(conn, stream uintptr) uintptr
-	streamCancel  func(conn, stream uintptr)
 	insert        func(conn uintptr, q *byte, ql uintptr, f *byte, fl uintptr, names **byte, nl *uintptr, values **byte, vl *uintptr, n uintptr) uintptr
 	insertAppend  func(stream uintptr, data *byte, n uintptr) int32
 	insertDone    func(stream uintptr) uintptr
@@ -37,21 +32,18 @@ type library struct {
 	destroy       func(result uintptr)
 }
 
-// open loads the library and binds its functions.
-func open(path string) (*library, error) {
+// Open loads the library and binds its functions.
+func Open(path string) (*Library, error) {
 	h, err := purego.Dlopen(path, purego.RTLD_NOW|purego.RTLD_GLOBAL)
 	if err != nil {
 		return nil, fmt.Errorf("loading the ClickHouse engine: %w", err)
 	}
-	l := &library{}
+	l := &Library{}
 	for name, fn := range map[string]any{
 		"chdb_connect":                     &l.connect,
 		"chdb_close_conn":                  &l.closeConn,
 		"chdb_set_signal_handlers_enabled": &l.signals,
 		"chdb_query_with_params_n":         &l.query,
-		"chdb_stream_query_with_params_n":  &l.streamQuery,
-		"chdb_stream_fetch_result":         &l.streamFetch,
-		"chdb_stream_cancel_query":         &l.streamCancel,
 		"chdb_stream_insert_with_params_n": &l.insert,
 		"chdb_stream_append":               &l.insertAppend,
 		"chdb_stream_done":                 &l.insertDone,
@@ -78,38 +70,12 @@ func open(path string) (*library, error) {
 	return l, nil
 }
 
-// Exception is an error of the engine, in ClickHouse's own words.
-type Exception struct {
-	Code int
-	Text string // "Code: 60. DB::Exception: …"
-}
-
-// Error gives ClickHouse's text.
-func (e *Exception) Error() string { return e.Text }
-
-// exception reads the engine's error text; nil for none.
-func exception(text string) error {
-	if text == "" {
-		return nil
-	}
-	e := &Exception{Text: text, Code: codeUnknown}
-	if rest, ok := strings.CutPrefix(text, "Code: "); ok {
-		digits, _, _ := strings.Cut(rest, ".")
-		if n, err := strconv.Atoi(digits); err == nil {
-			e.Code = n
-		}
-	} else {
-		e.Text = fmt.Sprintf("Code: %d. DB::Exception: %s", e.Code, text)
-	}
-	return e
-}
-
 // Stats are what the engine counted for a statement.
 type Stats struct {
 	ReadRows, ReadBytes, WrittenRows, WrittenBytes, ResultRows, ResultBytes uint64
 }
 
-func (l *library) stats(r uintptr) Stats {
+func (l *Library) stats(r uintptr) Stats {
 	return Stats{
 		ReadRows: l.storageRows(r), ReadBytes: l.storageBytes(r), WrittenRows: l.rowsWritten(r),
 		WrittenBytes: l.bytesWritten(r), ResultRows: l.rowsRead(r), ResultBytes: l.bytesRead(r),

@@ -1,4 +1,4 @@
-package embedded
+package wire
 
 import (
 	"bufio"
@@ -12,9 +12,9 @@ import (
 	"github.com/ClickHouse/clickhouse-go/v2/lib/proto"
 )
 
-// transcode rewrites a stream of Native blocks of revision 0, as the engine
+// Transcode rewrites a stream of Native blocks of revision 0, as the engine
 // writes them, into blocks of the client's revision.
-func transcode(dst io.Writer, src io.Reader, revision uint64) error {
+func Transcode(dst io.Writer, src io.Reader, revision uint64) error {
 	r := chproto.NewReader(bufio.NewReaderSize(src, 1<<20))
 	var buf chproto.Buffer
 	for {
