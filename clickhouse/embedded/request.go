@@ -130,12 +130,12 @@ func (req *request) parse(text string, bodyFollows bool) (err error) {
 func splitInsert(body io.Reader) (string, io.Reader, error) {
 	head := make([]byte, 64<<10)
 	n, err := fill(body, head)
-	if err != nil && !errors.Is(err, io.EOF) {
-		return "", nil, fmt.Errorf("reading body: %w", err)
-	}
-	text, whole := string(head[:n]), err != nil
-	if whole {
+	text := string(head[:n])
+	if errors.Is(err, io.EOF) {
 		return text, http.NoBody, nil
+	}
+	if err != nil {
+		return "", nil, fmt.Errorf("reading body: %w", err)
 	}
 	if st, err := wire.Parse(text, false); err == nil && st.Kind == wire.Insert && st.Format != "Values" {
 		return text, body, nil
