@@ -38,7 +38,9 @@
 // and bytes in flight are bounded (Config, ingest.Limits).
 //
 // A retained message is taken like any other and not kept; wills are not
-// published; a session is only remembered (see session.go).
+// published, whatever they ask for; a session is only remembered (see
+// session.go). Nobody can tell the difference, since nobody subscribes, and many
+// gateways can't be told to do without.
 //
 // # Non-obvious
 //

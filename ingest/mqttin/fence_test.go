@@ -73,6 +73,14 @@ func TestOldAndForeignProtocols(t *testing.T) {
 	if ack.ReturnCode != 1 {
 		t.Errorf("MQTT 3.1: CONNACK %d", ack.ReturnCode)
 	}
+	_, ack = d.wire3(func(p *packets.ConnectPacket) { p.ProtocolVersion = 7 })
+	if ack.ReturnCode != 1 {
+		t.Errorf("MQTT 7: CONNACK %d", ack.ReturnCode)
+	}
+	_, ack = d.wire3(func(p *packets.ConnectPacket) { p.ClientIdentifier, p.CleanSession = "", false })
+	if ack.ReturnCode != 2 {
+		t.Errorf("a session to keep without an id: CONNACK %d", ack.ReturnCode)
+	}
 	_, ack5 := d.wire5(func(p *packets5.Connect) { p.Properties.AuthMethod = "SCRAM-SHA-256" })
 	if ack5.ReasonCode != 0x8C {
 		t.Errorf("extended authentication: CONNACK %#x", ack5.ReasonCode)
@@ -88,6 +96,30 @@ func TestOldAndForeignProtocols(t *testing.T) {
 	}
 	if n := d.metric("foodflow_mqttin_connections"); n > 4 {
 		t.Errorf("%v sockets are open", n)
+	}
+}
+
+// TestBridge: a broker of the plant that forwards to the door, as mosquitto does:
+// it says in the version that it is a bridge, keeps a session, has a retained
+// will, and tells its own state on a topic of the broker.
+func TestBridge(t *testing.T) {
+	d := newDoor(t, setting{})
+	w, ack := d.wire3(func(p *packets.ConnectPacket) {
+		p.ProtocolVersion, p.CleanSession, p.ClientIdentifier = 0x84, false, "plant-broker"
+		p.WillFlag, p.WillTopic, p.WillMessage, p.WillRetain, p.WillQos = true, "$SYS/broker/connection/plant-broker/state", []byte("0"), true, 1
+	})
+	if ack.ReturnCode != 0 {
+		t.Fatalf("CONNACK %d", ack.ReturnCode)
+	}
+	p, _ := packets.NewControlPacket(packets.Publish).(*packets.PublishPacket)
+	p.MessageID, p.Qos, p.Retain, p.TopicName, p.Payload = 1, 1, true, "$SYS/broker/connection/plant-broker/state", []byte("1")
+	w.send(p)
+	w.publish(2, 1, "ff/v1/acme/temp", "1")
+	if a, b := w.puback(), w.puback(); a != 1 || b != 2 {
+		t.Errorf("PUBACKs of %d and %d", a, b)
+	}
+	if r, l := len(d.readings()), len(d.letters()); r != 1 || l != 0 {
+		t.Errorf("%d readings and %d letters", r, l)
 	}
 }
 
@@ -177,9 +209,18 @@ func TestNobodyHears(t *testing.T) {
 			t.Errorf("%s is granted to 5 with %#x", filters[i], code)
 		}
 	}
-	w, _ := d.wire3(func(p *packets.ConnectPacket) {
-		p.WillFlag, p.WillTopic, p.WillMessage, p.WillRetain = true, "will/acme", []byte("gone"), false
+	delay := uint32(1 << 31)
+	late, _ := d.wire5(func(p *packets5.Connect) {
+		p.ClientID, p.WillFlag, p.WillTopic, p.WillMessage, p.WillRetain, p.WillQOS = "late", true, "will/acme", []byte("gone"), true, 2
+		p.WillProperties = &packets5.Properties{WillDelayInterval: &delay}
 	})
+	late.Close()
+	w, will := d.wire3(func(p *packets.ConnectPacket) {
+		p.WillFlag, p.WillTopic, p.WillMessage, p.WillRetain, p.WillQos = true, "will/acme", []byte("gone"), true, 2
+	})
+	if will.ReturnCode != 0 {
+		t.Errorf("a will is refused with %d", will.ReturnCode)
+	}
 	p, _ := packets.NewControlPacket(packets.Publish).(*packets.PublishPacket)
 	p.MessageID, p.Qos, p.Retain, p.TopicName, p.Payload = 1, 1, true, "ff/v1/acme/temp", []byte("5")
 	w.send(p) // retained: taken like any other, and not kept

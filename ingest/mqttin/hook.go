@@ -39,6 +39,9 @@ func (h *hook) OnPacketRead(cl *mqtt.Client, pk packets.Packet) (packets.Packet,
 	}
 	l := c.login.Load()
 	if l == nil {
+		if pk.FixedHeader.Type == packets.Connect {
+			pk = plain(pk)
+		}
 		return pk, nil
 	}
 	switch pk.FixedHeader.Type {
@@ -69,13 +72,19 @@ func (c *conn) inspect(l *login, pk *packets.Packet) error {
 		}
 		pk.TopicName = strings.Clone(pk.TopicName)
 	}
-	if strings.HasPrefix(pk.TopicName, "$") && !strings.ContainsAny(pk.TopicName, "+#") && !mqtt.IsValidFilter(pk.TopicName, true) {
-		m := message{qos: c.qos}
-		if m.qos > 0 {
-			m.id = pk.PacketID
-		}
-		c.forbid(l, m, pk) // mochi drops it without an answer
+	if !strings.HasPrefix(pk.TopicName, "$") || strings.ContainsAny(pk.TopicName, "+#") || mqtt.IsValidFilter(pk.TopicName, true) {
+		return nil
 	}
+	// mochi drops the others without an answer.
+	m := message{qos: c.qos}
+	if m.qos > 0 {
+		m.id = pk.PacketID
+	}
+	if strings.HasPrefix(pk.TopicName, "$SYS/broker/connection/") {
+		c.add(m, 0) // a bridge says that it is there, or not; nobody listens
+		return nil
+	}
+	c.forbid(l, m, pk)
 	return nil
 }
 

@@ -61,9 +61,6 @@ func (h *hook) OnConnect(cl *mqtt.Client, pk packets.Packet) error {
 	h.s.m.logins.WithLabelValues(loginAccepted).Inc()
 	// One tenant can't take over another's session.
 	cl.ID = who.Tenant.String() + "/" + cl.ID
-	// Nobody could receive a will, and mochi keeps delayed ones for as long as
-	// the client says.
-	cl.Properties.Will = mqtt.Will{}
 	h.s.resume(c, l, pk)
 	limitKeepAlive(cl, h.s.cfg.KeepAlive)
 	return nil
@@ -86,9 +83,29 @@ func (h *hook) OnConnectAuthenticate(cl *mqtt.Client, _ packets.Packet) bool {
 	return ok && c.login.Load() != nil
 }
 
-// OnPacketEncode says in CONNACK what mochi leaves out.
+// bridgeBit is what mosquitto sets in the version to say that it is a bridge.
+const bridgeBit = 0x80
+
+// plain makes a CONNECT what an ordinary publisher's is: the will goes, since
+// nobody could receive it, mochi would refuse some, and keeps delayed ones for as
+// long as the client says.
+func plain(pk packets.Packet) packets.Packet {
+	pk.ProtocolVersion &^= bridgeBit
+	c := &pk.Connect
+	c.WillFlag, c.WillRetain, c.WillQos, c.WillTopic, c.WillPayload = false, false, 0, "", nil
+	return pk
+}
+
+// OnPacketEncode says in CONNACK what mochi leaves out, and to MQTT 3.1.1 nothing
+// that it has no number for.
 func (h *hook) OnPacketEncode(cl *mqtt.Client, pk packets.Packet) packets.Packet {
-	if pk.FixedHeader.Type != packets.Connack || pk.ReasonCode != packets.CodeSuccess.Code {
+	if pk.FixedHeader.Type != packets.Connack {
+		return pk
+	}
+	if pk.ReasonCode != packets.CodeSuccess.Code {
+		if cl.Properties.ProtocolVersion != 5 {
+			pk.ReasonCode = returnCode(pk.ReasonCode)
+		}
 		return pk
 	}
 	c, ok := cl.Net.Conn.(*conn)
@@ -100,6 +117,20 @@ func (h *hook) OnPacketEncode(cl *mqtt.Client, pk packets.Packet) packets.Packet
 	p := &pk.Properties
 	p.SessionExpiryInterval, p.SessionExpiryIntervalFlag = uint32(l.session.Seconds()), true
 	p.MaximumPacketSize, p.TopicAliasMaximum = h.s.cfg.MaxPacket, h.s.cfg.Aliases
-	p.RetainAvailableFlag, p.WildcardSubAvailableFlag, p.SubIDAvailableFlag, p.SharedSubAvailableFlag = true, true, true, true
+	p.WildcardSubAvailableFlag, p.SubIDAvailableFlag, p.SharedSubAvailableFlag = true, true, true
 	return pk
+}
+
+// returnCode is the CONNACK of MQTT 3.1.1 for a reason code: it has five.
+func returnCode(reason byte) byte {
+	switch reason {
+	case packets.ErrUnspecifiedError.Code, packets.ErrClientIdentifierNotValid.Code:
+		return packets.Err3ClientIdentifierNotValid.Code // a session that is to be kept needs an id
+	case packets.ErrProtocolViolation.Code, packets.ErrUnsupportedProtocolVersion.Code:
+		return packets.Err3UnsupportedProtocolVersion.Code
+	}
+	if reason < packets.ErrUnspecifiedError.Code {
+		return reason
+	}
+	return packets.Err3ServerUnavailable.Code
 }

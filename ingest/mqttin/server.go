@@ -61,7 +61,7 @@ func New(cfg Config, svc *ingest.Service, dead DeadLetters, logger *slog.Logger,
 	caps.MaximumClients = int64(cfg.Clients)
 	caps.MaximumPacketSize = cfg.MaxPacket
 	caps.MaximumQos = 1
-	caps.RetainAvailable, caps.SharedSubAvailable, caps.WildcardSubAvailable, caps.SubIDAvailable = 0, 0, 0, 0
+	caps.SharedSubAvailable, caps.WildcardSubAvailable, caps.SubIDAvailable = 0, 0, 0
 	caps.TopicAliasMaximum = cfg.Aliases
 	caps.MaximumSessionExpiryInterval = 0
 	caps.MaximumClientWritesPending = 1 // nothing is ever queued; mochi makes room for all of it for each socket

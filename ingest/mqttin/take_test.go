@@ -50,7 +50,7 @@ func (d *door) paho5(id string) publisher {
 	if err != nil {
 		d.t.Fatal(err)
 	}
-	if p := ack.Properties; p.RetainAvailable || p.SharedSubAvailable || p.WildcardSubAvailable || *p.MaximumQoS != 1 || *p.TopicAliasMaximum != 64 || *p.MaximumPacketSize != 512<<10 || *p.ReceiveMaximum != 1000 {
+	if p := ack.Properties; !p.RetainAvailable || p.SharedSubAvailable || p.WildcardSubAvailable || *p.MaximumQoS != 1 || *p.TopicAliasMaximum != 64 || *p.MaximumPacketSize != 512<<10 || *p.ReceiveMaximum != 1000 {
 		d.t.Errorf("CONNACK says %+v", p)
 	}
 	d.t.Cleanup(func() { c.Disconnect(&paho.Disconnect{}) })
