@@ -41,6 +41,8 @@ func TestMain(m *testing.M) {
 		return
 	case "broker":
 		err = beBroker()
+	case "bounded", "unbounded":
+		err = beTarget(role == "bounded")
 	default:
 		err = beDoor(role == "early")
 	}
@@ -62,8 +64,8 @@ func beDoor(unprotected bool) error {
 	if err != nil {
 		return err
 	}
-	store, err := storeOf(os.Getenv("FOODFLOW_TEST_KEY"))
-	if err != nil {
+	store := directory.NewStore()
+	if err := enter(store, "acme", os.Getenv("FOODFLOW_TEST_KEY")); err != nil {
 		return err
 	}
 	out, err := kafkaout.New(kafka, kafkaout.DefaultConfig())
@@ -90,27 +92,27 @@ func beDoor(unprotected bool) error {
 	return err
 }
 
-// storeOf is a directory of one sensor, the same in every process.
-func storeOf(secret string) (*directory.Store, error) {
+// enter gives a directory a tenant with one sensor, the same in every process.
+func enter(store *directory.Store, tenant, secret string) error {
 	key, err := directory.ParseKey(secret)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	store, id := directory.NewStore(), plant.NameID(plant.ID{}, "acme")
+	id := plant.NameID(plant.ID{}, tenant)
 	for _, thing := range []any{
-		directory.Tenant{ID: id, Key: "acme"},
+		directory.Tenant{ID: id, Key: tenant},
 		directory.Sensor{ID: plant.NameID(id, "temp"), Tenant: id, Line: plant.NameID(id, "line"), Key: "temp"},
 		directory.APIKey{ID: plant.NameID(id, "key"), Tenant: id, Public: key.Public, Hash: key.Hash(), Scopes: []string{directory.ScopeIngest}},
 	} {
 		e, err := directory.EntryOf(1, thing)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		if err := store.Apply(&e); err != nil {
-			return nil, err
+			return err
 		}
 	}
-	return store, nil
+	return nil
 }
 
 // victim is a process that is killed and started anew.
@@ -167,6 +169,7 @@ func (v *victim) kill() {
 type gateway struct {
 	id     int
 	secret string
+	topic  string
 	acked  map[int64]bool
 	resent int
 }
@@ -208,7 +211,8 @@ func (g *gateway) session(c net.Conn, next *int64, open *[]int64, stop <-chan st
 	send := func(i int, dup byte) error {
 		seq := (*open)[i]
 		text := fmt.Sprintf(`{"ts":%d,"value":1,"seq":%d}`, time.Now().UnixMilli(), seq)
-		body := append([]byte("\x00\x0fff/v1/acme/temp"), byte(seq>>8), byte(seq)|1)
+		body := append(binary.BigEndian.AppendUint16(nil, uint16(len(g.topic))), g.topic...)
+		body = append(body, byte(seq>>8), byte(seq)|1)
 		_, err := c.Write(append(binary.AppendUvarint([]byte{0x32 | dup}, uint64(len(body)+len(text))), append(body, text...)...))
 		return err
 	}
@@ -267,7 +271,7 @@ func kills(t *testing.T, role string, n int) (acked, missing, resent int) {
 	var wg sync.WaitGroup
 	gateways := make([]*gateway, 3)
 	for i := range gateways {
-		gateways[i] = &gateway{id: i + 1, secret: secret}
+		gateways[i] = &gateway{id: i + 1, secret: secret, topic: "ff/v1/acme/temp"}
 		wg.Go(func() { gateways[i].run(door, stop) })
 	}
 	pause := func() { time.Sleep(100*time.Millisecond + rand.N(300*time.Millisecond)) }

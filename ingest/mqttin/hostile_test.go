@@ -1,0 +1,162 @@
+package mqttin_test
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/foodflow/foodflow/ingest"
+	"github.com/foodflow/foodflow/ingest/mqttin"
+	"github.com/foodflow/foodflow/internal/directory"
+	"github.com/foodflow/foodflow/schemas"
+)
+
+// nowhere takes everything and keeps nothing.
+type nowhere struct{}
+
+func (nowhere) Publish(context.Context, string, *ingest.Batch) error { return nil }
+
+func (nowhere) Begin(_ context.Context, _ string, _ *ingest.Batch, done func(error)) { done(nil) }
+
+func (nowhere) DeadLetter(context.Context, *schemas.DeadLetter) error { return nil }
+
+// beTarget is a door in a process of its own, so that its memory can be measured
+// apart from those who attack it; with or without a bound on what it holds.
+func beTarget(bounded bool) error {
+	limits, cfg := ingest.DefaultLimits(), mqttin.DefaultConfig()
+	limits.InFlight = 128 << 20
+	if !bounded {
+		limits.InFlight = 1 << 40
+	}
+	codec, err := schemas.NewStaticCodec()
+	if err != nil {
+		return err
+	}
+	store := directory.NewStore()
+	if err := errors.Join(enter(store, "acme", os.Getenv("FOODFLOW_TEST_KEY")), enter(store, "rival", os.Getenv("FOODFLOW_TEST_RIVAL"))); err != nil {
+		return err
+	}
+	svc, err := ingest.NewService(store, codec, nowhere{}, limits, nil)
+	if err != nil {
+		return err
+	}
+	s, err := mqttin.New(cfg, svc, nowhere{}, slog.New(slog.DiscardHandler), nil)
+	if err != nil {
+		return err
+	}
+	if err := s.Start(context.Background()); err != nil {
+		return err
+	}
+	fmt.Fprintln(os.Stdout, s.Addr())
+	_, err = io.Copy(io.Discard, os.Stdin)
+	return err
+}
+
+// attackers is how many clients attack at once.
+const attackers = 600
+
+// attack logs in with a key and sends all but the last byte of a message as
+// large as may be: what came of it must be held until the rest does.
+func attack(addr, secret string, i int) (net.Conn, error) {
+	c, err := net.Dial("tcp", addr)
+	if err != nil {
+		return nil, err
+	}
+	body := []byte{0, 4, 'M', 'Q', 'T', 'T', 4, 0xC2, 0, 0}
+	for _, s := range []string{"attacker-" + strconv.Itoa(i), "key", secret} {
+		body = append(binary.BigEndian.AppendUint16(body, uint16(len(s))), s...)
+	}
+	c.Write(append(binary.AppendUvarint([]byte{0x10}, uint64(len(body))), body...))
+	if _, err := io.ReadFull(c, make([]byte, 4)); err != nil {
+		return c, err
+	}
+	const size = 512<<10 - 10
+	packet := append(binary.AppendUvarint([]byte{0x32}, size), "\x00\x0fff/v1/acme/temp\x00\x01"...)
+	packet = append(packet, strings.Repeat("1", size-20)...)
+	c.SetWriteDeadline(time.Now().Add(8 * time.Second)) // held back: that is the point
+	c.Write(packet)
+	return c, nil
+}
+
+// besieged attacks a door and gives the most memory that it held, and what an
+// honest client of another tenant got through meanwhile.
+func besieged(t *testing.T, role string) (peak int64, honest int64) {
+	t.Helper()
+	acme, rival := directory.NewKey().Reveal(), directory.NewKey().Reveal()
+	v := &victim{t: t, env: []string{roleVariable + "=" + role, "FOODFLOW_TEST_KEY=" + acme, "FOODFLOW_TEST_RIVAL=" + rival}}
+	v.start()
+	defer v.kill()
+	stop := make(chan struct{})
+	var wg, fight sync.WaitGroup
+	var delivered atomic.Int64
+	wg.Go(func() {
+		g := &gateway{id: 1, secret: rival, topic: "ff/v1/rival/temp"}
+		g.run(v, stop)
+		delivered.Store(int64(len(g.acked)))
+	})
+	conns := make([]net.Conn, attackers)
+	for i := range conns {
+		fight.Go(func() {
+			var err error
+			if conns[i], err = attack(v.at(), acme, i); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	fight.Wait()
+	close(stop)
+	wg.Wait()
+	peak = peakMemory(t, v.cmd.Process.Pid)
+	for _, c := range conns {
+		if c != nil {
+			c.Close()
+		}
+	}
+	return peak, delivered.Load()
+}
+
+func peakMemory(t *testing.T, pid int) int64 {
+	t.Helper()
+	b, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "status"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(b)) {
+		var kb int64
+		if _, err := fmt.Sscanf(line, "VmHWM: %d kB", &kb); err == nil {
+			return kb << 10
+		}
+	}
+	t.Fatal("no VmHWM")
+	return 0
+}
+
+// TestHostileMessages (S11): six hundred clients of one tenant that each leave
+// the largest message unfinished are held within the tenant's share, and a
+// client of another tenant delivers meanwhile. The control has no bound, and
+// holds all of it.
+func TestHostileMessages(t *testing.T) {
+	const bound = 160 << 20
+	peak, honest := besieged(t, "bounded")
+	t.Logf("bounded:   peak memory %d MiB, %d messages of another tenant acknowledged", peak>>20, honest)
+	if peak > bound && !raceEnabled || honest == 0 {
+		t.Errorf("peak memory %d MiB, at most %d; %d messages of another tenant", peak>>20, bound>>20, honest)
+	}
+	without, honest := besieged(t, "unbounded")
+	t.Logf("unbounded: peak memory %d MiB, %d messages of another tenant acknowledged", without>>20, honest)
+	if without < 2*peak || without < bound {
+		t.Error("without a bound as little is held: the test shows nothing")
+	}
+}

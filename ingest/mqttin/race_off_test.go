@@ -1,0 +1,5 @@
+//go:build !race
+
+package mqttin_test
+
+const raceEnabled = false
