@@ -54,6 +54,13 @@ func handle[I, O any](s *Server, roles Roles, op huma.Operation, do func(context
 		op.Security = []map[string][]string{{"bearer": {}}, {"apiKey": {}}}
 		op.Errors = append(op.Errors, http.StatusUnauthorized, http.StatusForbidden)
 	}
+	if roles != nil && op.Method == http.MethodPost {
+		op.Parameters = append(op.Parameters, idempotencyHeader())
+		op.Errors = append(op.Errors, http.StatusConflict, http.StatusUnprocessableEntity)
+	}
+	if _, has := typeOf[I]().FieldByName("IfNoneMatch"); has {
+		op.Responses = map[string]*huma.Response{"304": {Description: "The caller has this version already"}}
+	}
 	if strings.Contains(op.Path, "{id}") {
 		op.Errors = append(op.Errors, http.StatusNotFound)
 	}

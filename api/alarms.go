@@ -29,14 +29,13 @@ type alarmsIn struct {
 
 // AlarmIn names an alarm that is acted on. If-Match is optional, as for batches.
 type AlarmIn struct {
-	IdempotencyIn
-	ID      string `path:"id" format:"uuid"`
+	ID      string `path:"id" format:"uuid" doc:"id of the alarm"`
 	IfMatch string `header:"If-Match" doc:"ETag of the version that is meant; none: whichever holds"`
 }
 
 type alarmIn struct {
-	ID          string `path:"id" format:"uuid"`
-	IfNoneMatch string `header:"If-None-Match" doc:"answer 304 while the version is this one"`
+	ID          string `path:"id" format:"uuid" doc:"id of the alarm"`
+	IfNoneMatch string `header:"If-None-Match" doc:"ETags that the caller has: answer 304 while one of them holds"`
 }
 
 type commentIn struct {
@@ -56,7 +55,7 @@ type reasonIn struct {
 type shelveIn struct {
 	AlarmIn
 	Body struct {
-		Kind    string    `json:"kind" enum:"one_shot,timed" doc:"timed ends by the clock, one_shot when the condition clears"`
+		Kind    string    `json:"kind" enum:"timed,one_shot" doc:"timed ends by the clock, one_shot when the condition clears" example:"timed"`
 		Until   time.Time `json:"until,omitempty" doc:"when a timed shelf ends, at most seven days ahead; it ends within a minute of it"`
 		Minutes int       `json:"minutes,omitempty" minimum:"1" maximum:"10080" doc:"for how long, instead of until" example:"60"`
 		Comment string    `json:"comment" minLength:"1" maxLength:"2000" doc:"why; stands in the alarm's history" example:"probe is being calibrated"`

@@ -17,10 +17,10 @@ type anomaliesIn struct {
 	SpanIn
 	Line     string  `query:"line" maxLength:"200" doc:"id or key of a line"`
 	Sensor   string  `query:"sensor" maxLength:"200" doc:"id or key of a sensor"`
-	Kind     string  `query:"kind" enum:"deviation,flatline,limit_ll,limit_l,limit_h,limit_hh,range,rate"`
-	MinScore float64 `query:"min_score" minimum:"0" maximum:"1"`
+	Kind     string  `query:"kind" enum:"deviation,flatline,limit_ll,limit_l,limit_h,limit_hh,range,rate" doc:"only findings of this kind"`
+	MinScore float64 `query:"min_score" minimum:"0" maximum:"1" doc:"only findings at least so sure"`
 	Limit    int     `query:"limit" minimum:"1" maximum:"1000" default:"100"`
-	Cursor   string  `query:"cursor" maxLength:"1024"`
+	Cursor   string  `query:"cursor" maxLength:"1024" doc:"next_cursor of the page before"`
 }
 
 // Anomaly is a finding about one sensor.

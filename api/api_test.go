@@ -51,6 +51,8 @@ type world struct {
 	cfg    postgres.Config
 	hasher *password.Hasher
 	jobs   *job.Service // not started: a test that needs the work done does
+
+	adminToken string // of the last call of admin
 }
 
 const rivalAdmin, rivalPassword = "admin@rival.example", "rival-password"
@@ -138,6 +140,28 @@ func (w *world) sync() {
 		})
 		return err
 	}))
+}
+
+// dump gives the rows of a query in the demo tenant's schema, as text.
+func (w *world) dump(q string) string {
+	w.t.Helper()
+	var b strings.Builder
+	must(w.t, w.db.InTenant(w.t.Context(), demo.TenantID(), func(ctx context.Context, tx pgx.Tx) error {
+		rows, err := tx.Query(ctx, q)
+		if err != nil {
+			return err
+		}
+		defer rows.Close()
+		for rows.Next() {
+			v, err := rows.Values()
+			if err != nil {
+				return err
+			}
+			fmt.Fprintln(&b, v...)
+		}
+		return rows.Err()
+	}))
+	return b.String()
 }
 
 // answer is what came back.
@@ -244,8 +268,8 @@ func (w *world) login(email, pass string) (access, refresh string) {
 
 func (w *world) admin() string {
 	w.t.Helper()
-	access, _ := w.login(demo.AdminEmail, w.seed.Password)
-	return access
+	w.adminToken, _ = w.login(demo.AdminEmail, w.seed.Password)
+	return w.adminToken
 }
 
 func (a answer) want(t testing.TB, status int) answer {

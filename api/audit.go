@@ -15,7 +15,7 @@ const auditPath = "/api/v1/audit"
 
 type auditIn struct {
 	Limit  int    `query:"limit" minimum:"1" maximum:"1000" default:"100"`
-	Cursor string `query:"cursor" maxLength:"1024"`
+	Cursor string `query:"cursor" maxLength:"1024" doc:"next_cursor of the page before"`
 }
 
 // auditCheck is what a walk along the chain found.

@@ -24,7 +24,7 @@ func (l batchList) where() map[string]string {
 // a move that doesn't fit.
 type MoveIn struct {
 	ID      string `path:"id" maxLength:"200" doc:"id or key"`
-	IfMatch string `header:"If-Match"`
+	IfMatch string `header:"If-Match" doc:"ETag of the version that is meant; none: whichever holds"`
 }
 
 func (m MoveIn) expected() (int64, error) {

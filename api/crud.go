@@ -69,7 +69,7 @@ func (plainList) where() map[string]string { return nil }
 
 type oneIn struct {
 	ID          string `path:"id" maxLength:"200" doc:"id or key"`
-	IfNoneMatch string `header:"If-None-Match"`
+	IfNoneMatch string `header:"If-None-Match" doc:"ETags that the caller has: answer 304 while one of them holds"`
 }
 
 // ChangeIn names a thing and its version.
@@ -83,15 +83,7 @@ type patchIn struct {
 	RawBody []byte `contentType:"application/merge-patch+json"`
 }
 
-// IdempotencyIn documents the header that idempotent acts on.
-type IdempotencyIn struct {
-	IdempotencyKey string `header:"Idempotency-Key" maxLength:"200" doc:"a repeated request with the same key gets the first answer"`
-}
-
-type createIn[F any] struct {
-	IdempotencyIn
-	Body F
-}
+type createIn[F any] struct{ Body F }
 
 type oneOut[T any] struct {
 	ETag string `header:"ETag"`
@@ -232,6 +224,7 @@ func documentPatch[F any](s *Server, path string) {
 	full := s.OpenAPI().Components.Schemas.Schema(typeOf[F](), false, "")
 	partial := *full
 	partial.Required = nil
+	partial.PrecomputeMessages()
 	s.OpenAPI().Paths[path].Patch.RequestBody.Content = map[string]*huma.MediaType{
 		"application/merge-patch+json": {Schema: &partial}, "application/json": {Schema: &partial},
 	}

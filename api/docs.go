@@ -47,6 +47,7 @@ func (s *Server) docRoutes() {
 			_, _ = io.WriteString(w, text) // an error means that the client is gone
 		}
 	}
+	s.router.Get(fault.TypePath+"{name}", fault.ServePage)
 	s.router.Get("/api/docs", page(swaggerPage))
 	s.router.Get("/api/redoc", page(redocPage))
 	s.router.Get("/api/assets/init.js", func(w http.ResponseWriter, _ *http.Request) {

@@ -16,11 +16,11 @@ import (
 
 type eventsIn struct {
 	SpanIn
-	Type          string `query:"type" maxLength:"100" example:"BatchStarted"`
-	AggregateType string `query:"aggregate_type" maxLength:"100" example:"batch"`
-	AggregateID   string `query:"aggregate_id" format:"uuid"`
+	Type          string `query:"type" maxLength:"100" doc:"only events of this type" example:"BatchStarted"`
+	AggregateType string `query:"aggregate_type" maxLength:"100" doc:"only events of this kind of thing" example:"batch"`
+	AggregateID   string `query:"aggregate_id" format:"uuid" doc:"only events of this thing"`
 	Limit         int    `query:"limit" minimum:"1" maximum:"1000" default:"100"`
-	Cursor        string `query:"cursor" maxLength:"1024"`
+	Cursor        string `query:"cursor" maxLength:"1024" doc:"next_cursor of the page before"`
 }
 
 func (in *eventsIn) filter(now time.Time) (f masterdata.EventFilter, err error) {

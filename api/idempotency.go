@@ -3,10 +3,8 @@ package api
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
 	"io"
 	"net/http"
-	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humachi"
@@ -15,19 +13,30 @@ import (
 	"github.com/foodflow/foodflow/internal/masterdata"
 )
 
+const maxIdempotencyKey = 200
+
+// idempotencyHeader documents the header that idempotent acts on.
+func idempotencyHeader() *huma.Param {
+	most := maxIdempotencyKey
+	return &huma.Param{
+		Name: "Idempotency-Key", In: "header", Description: "a repeated request with the same key gets the first answer, for a day",
+		Schema: &huma.Schema{Type: huma.TypeString, MaxLength: &most, Examples: []any{"5f0c6a1e-order-4711"}},
+	}
+}
+
 // idempotent gives a repeated POST with the same Idempotency-Key the first
-// answer again. Answers that hold a secret are never stored: those routes take
-// no such key. Failures of the service are forgotten, so that a repetition tries
-// again.
+// answer again. Requests and answers can hold secrets (a password, a new key), so
+// what is stored is a keyed hash of the one and the other sealed. Failures of the
+// service are forgotten, so that a repetition tries again.
 func (s *Server) idempotent(ctx huma.Context, next func(huma.Context)) {
 	key := ctx.Header("Idempotency-Key")
 	who := principal(ctx.Context())
-	if key == "" || ctx.Method() != http.MethodPost || who.Subject.IsZero() || secretRoute(ctx.Operation().Path) {
+	if key == "" || ctx.Method() != http.MethodPost || who.Subject.IsZero() {
 		next(ctx)
 		return
 	}
 	_, w := humachi.Unwrap(ctx)
-	if len(key) > 200 {
+	if len(key) > maxIdempotencyKey {
 		fault.Problem(w, fault.NewInvalid(fault.Item{Location: "Idempotency-Key", Rule: "length", Message: "must have at most 200 characters"}))
 		return
 	}
@@ -37,14 +46,17 @@ func (s *Server) idempotent(ctx huma.Context, next func(huma.Context)) {
 		return
 	}
 	url := ctx.URL()
-	sum := sha256.Sum256(append([]byte(url.RequestURI()+"\x00"), body...))
-	slot := masterdata.Once{Tenant: who.Tenant, Scope: who.Subject.String() + " " + ctx.Operation().OperationID, Key: key, Request: sum[:]}
+	slot := masterdata.Once{Tenant: who.Tenant, Scope: who.Subject.String() + " " + ctx.Operation().OperationID, Key: key, Request: s.seal.sum(url.RequestURI(), body)}
 	first, err := s.Store.Begin(ctx.Context(), slot)
 	if err != nil {
 		fault.Problem(w, err)
 		return
 	}
 	if first != nil {
+		if first.Body, err = s.seal.open(slot, first.Body); err != nil {
+			fault.Problem(w, s.refuse(ctx.Context(), err))
+			return
+		}
 		replay(w, first)
 		return
 	}
@@ -52,7 +64,7 @@ func (s *Server) idempotent(ctx huma.Context, next func(huma.Context)) {
 	done := false
 	defer func() {
 		// Also when the handler panics: the slot must not stay taken.
-		out := masterdata.Answer{Status: rec.status, Headers: rec.headers, Body: rec.out.Bytes()}
+		out := masterdata.Answer{Status: rec.status, Headers: rec.headers, Body: s.seal.seal(slot, rec.out.Bytes())}
 		if !done || rec.status >= http.StatusInternalServerError || rec.status == http.StatusTooManyRequests {
 			out.Status = 0
 		}
@@ -62,11 +74,6 @@ func (s *Server) idempotent(ctx huma.Context, next func(huma.Context)) {
 	}()
 	next(rec)
 	done = true
-}
-
-// secretRoute names the routes whose requests or answers hold secrets.
-func secretRoute(path string) bool {
-	return strings.HasPrefix(path, "/api/v1/auth/") || strings.HasPrefix(path, "/api/v1/api-keys") || strings.HasPrefix(path, usersPath) || strings.HasPrefix(path, tenantsPath)
 }
 
 func replay(w http.ResponseWriter, a *masterdata.Answer) {

@@ -29,7 +29,7 @@ type jobList struct {
 }
 
 type jobIn struct {
-	ID string `path:"id" format:"uuid"`
+	ID string `path:"id" format:"uuid" doc:"id of the job"`
 }
 
 type jobOut struct{ Body *job.Job }

@@ -27,10 +27,8 @@ func (s *Server) lineRoutes() {
 }
 
 type statusIn struct {
-	IdempotencyIn
-	ID      string `path:"id" maxLength:"200" doc:"id or key"`
-	RawBody []byte
-	Body    struct {
+	ID   string `path:"id" maxLength:"200" doc:"id or key"`
+	Body struct {
 		State   string   `json:"state" doc:"PackML state" example:"EXECUTE"`
 		Reason  string   `json:"reason,omitempty" maxLength:"200" doc:"stop reason" example:"filler-jam"`
 		Product string   `json:"product,omitempty" maxLength:"100" doc:"the product being made from now on" example:"water-500"`
@@ -59,7 +57,7 @@ func (s *Server) statusRoute() {
 		if err != nil {
 			return nil, err
 		}
-		if err := s.meter(ctx, len(in.RawBody), 1); err != nil {
+		if err := s.meter(ctx, 1); err != nil {
 			return nil, err
 		}
 		e, err := s.stateEvent(l, in)

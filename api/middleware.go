@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"errors"
+	"io"
 	"net"
 	"net/http"
 	"runtime/debug"
@@ -47,8 +48,9 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 
 // about is what is learnt of a request on its way.
 type about struct {
-	id  string
-	who auth.Principal
+	id   string
+	who  auth.Principal
+	read int64 // bytes of the body
 }
 
 type aboutKey struct{}
@@ -58,6 +60,27 @@ func requestID(ctx context.Context) string {
 		return a.id
 	}
 	return ""
+}
+
+// bodySize is how much of the body was read.
+func bodySize(ctx context.Context) int64 {
+	if a, ok := ctx.Value(aboutKey{}).(*about); ok {
+		return a.read
+	}
+	return 0
+}
+
+// counted counts what is read of a body.
+type counted struct {
+	io.ReadCloser
+	a *about
+}
+
+// Read reads and counts.
+func (c counted) Read(p []byte) (int, error) {
+	n, err := c.ReadCloser.Read(p)
+	c.a.read += int64(n)
+	return n, err
 }
 
 // note tells the access log who asked.
@@ -74,6 +97,9 @@ func (s *Server) observe(next http.Handler) http.Handler {
 		a := &about{id: plant.NewID().String()}
 		w.Header().Set("X-Request-Id", a.id)
 		r = r.WithContext(context.WithValue(r.Context(), aboutKey{}, a))
+		if r.Body != nil {
+			r.Body = counted{r.Body, a}
+		}
 		ww := chimw.NewWrapResponseWriter(w, r.ProtoMajor)
 		start := s.Now()
 		next.ServeHTTP(ww, r)
@@ -141,11 +167,11 @@ func (s *Server) cors(next http.Handler) http.Handler {
 		}
 		h := w.Header()
 		h.Set("Access-Control-Allow-Origin", origin)
-		h.Set("Access-Control-Expose-Headers", "ETag, Location, Retry-After, RateLimit-Limit, RateLimit-Remaining, RateLimit-Reset, RateLimit-Policy, X-Request-Id")
+		h.Set("Access-Control-Expose-Headers", "ETag, Location, Retry-After, RateLimit-Limit, RateLimit-Remaining, RateLimit-Reset, RateLimit-Policy, X-Request-Id, Idempotency-Replayed, Preference-Applied")
 		h.Set("Cross-Origin-Resource-Policy", "cross-origin")
 		if r.Method == http.MethodOptions && r.Header.Get("Access-Control-Request-Method") != "" {
 			h.Set("Access-Control-Allow-Methods", "GET, POST, PATCH, DELETE")
-			h.Set("Access-Control-Allow-Headers", "Authorization, Content-Type, If-Match, If-None-Match, Idempotency-Key, X-API-Key")
+			h.Set("Access-Control-Allow-Headers", "Authorization, Content-Type, If-Match, If-None-Match, Idempotency-Key, Last-Event-ID, Prefer, X-API-Key")
 			h.Set("Access-Control-Max-Age", "600")
 			w.WriteHeader(http.StatusNoContent)
 			return

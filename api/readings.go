@@ -20,7 +20,7 @@ type readingsIn struct {
 	ID         string `path:"id" maxLength:"200" doc:"id or key of the sensor"`
 	Resolution string `query:"resolution" enum:"raw,1m,1h,1d,auto" default:"auto" doc:"auto chooses by the length of the span"`
 	Limit      int    `query:"limit" minimum:"1" maximum:"10000" default:"1000"`
-	Cursor     string `query:"cursor" maxLength:"1024"`
+	Cursor     string `query:"cursor" maxLength:"1024" doc:"next_cursor of the page before"`
 }
 
 // readingsOut holds raw readings or buckets, according to resolution; fields
@@ -194,17 +194,15 @@ func recordOp(path, id, summary string) huma.Operation {
 // gateway that sends many uses the ingest port.
 func (s *Server) recordRoutes() {
 	type oneReading struct {
-		IdempotencyIn
-		ID      string `path:"id" maxLength:"200" doc:"id or key"`
-		RawBody []byte
-		Body    NewReading
+		ID   string `path:"id" maxLength:"200" doc:"id or key"`
+		Body NewReading
 	}
 	handle(s, senders(), recordOp("sensors/{id}/readings", "record-reading", "Record a reading"), func(ctx context.Context, in *oneReading) (*acceptedOut, error) {
 		x, err := s.sensor(ctx, in.ID)
 		if err != nil {
 			return nil, err
 		}
-		if err := s.meter(ctx, len(in.RawBody), 1); err != nil {
+		if err := s.meter(ctx, 1); err != nil {
 			return nil, err
 		}
 		r, item := s.reading(x, &in.Body)
@@ -214,14 +212,12 @@ func (s *Server) recordRoutes() {
 		return s.accept(ctx, []plant.Reading{r})
 	})
 	type manyReadings struct {
-		IdempotencyIn
-		RawBody []byte
-		Body    struct {
+		Body struct {
 			Readings []bulkReading `json:"readings" minItems:"1" maxItems:"10000" nullable:"false"`
 		}
 	}
 	handle(s, senders(), recordOp("sensors/readings/bulk", "record-readings", "Record readings, all or none"), func(ctx context.Context, in *manyReadings) (*acceptedOut, error) {
-		if err := s.meter(ctx, len(in.RawBody), len(in.Body.Readings)); err != nil {
+		if err := s.meter(ctx, len(in.Body.Readings)); err != nil {
 			return nil, err
 		}
 		readings := make([]plant.Reading, 0, len(in.Body.Readings))
@@ -265,9 +261,9 @@ func (s *Server) reading(x *directory.Sensor, in *NewReading) (plant.Reading, *f
 
 // meter counts what is recorded by hand against the quotas of its tenant and
 // key, as ingest counts what comes by itself.
-func (s *Server) meter(ctx context.Context, bytes, items int) error {
+func (s *Server) meter(ctx context.Context, items int) error {
 	who := principal(ctx)
-	return s.gauge.Meter(directory.Principal{Tenant: who.Tenant, KeyID: who.Subject}).Take(int64(bytes), items)
+	return s.gauge.Meter(directory.Principal{Tenant: who.Tenant, KeyID: who.Subject}).Take(bodySize(ctx), items)
 }
 
 func (s *Server) accept(ctx context.Context, readings []plant.Reading) (*acceptedOut, error) {

@@ -66,6 +66,7 @@ type Server struct {
 	huma    huma.API
 	limits  *limiter
 	gauge   *intake.Gauge
+	seal    *sealer
 	m       *metrics
 	http    *http.Server
 	started time.Time
@@ -83,6 +84,10 @@ func New(cfg Config, deps Deps) (*Server, error) {
 	}
 	installErrors()
 	s := &Server{Deps: deps, cfg: cfg, router: chi.NewRouter(), limits: newLimiter(cfg.Rate, cfg.Burst), m: newMetrics(deps.Registry), started: deps.Now()}
+	var err error
+	if s.seal, err = newSealer(cfg.Secret); err != nil {
+		return nil, err
+	}
 	s.gauge = intake.NewGauge(deps.Directory, cfg.Quotas, deps.Now, s.m.refused.WithLabelValues("quota").Inc)
 	s.router.Use(s.observe, s.recover, s.secure, s.cors, s.bound, subprotocolAuth)
 	s.router.NotFound(func(w http.ResponseWriter, _ *http.Request) {
@@ -100,8 +105,9 @@ func New(cfg Config, deps Deps) (*Server, error) {
 		"apiKey": {Type: "apiKey", In: "header", Name: "X-API-Key"},
 	}
 	s.huma = humachi.New(s.router, c)
-	s.huma.UseMiddleware(s.admit, s.idempotent)
+	s.huma.UseMiddleware(s.admit, s.idempotent, conditional)
 	s.routes()
+	s.exemplify()
 	s.http = &http.Server{
 		Handler: s.router, ReadHeaderTimeout: cfg.ReadHeader, ReadTimeout: cfg.Read, WriteTimeout: cfg.Write, IdleTimeout: cfg.Idle,
 		MaxHeaderBytes: 64 << 10, ErrorLog: slog.NewLogLogger(deps.Logger.Handler(), slog.LevelDebug),

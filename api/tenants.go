@@ -29,21 +29,31 @@ func tenantOp(method, suffix, id, summary string) huma.Operation {
 	}
 }
 
+// tenantList has no order to choose: it is by key.
+type tenantList struct {
+	Limit  int    `query:"limit" minimum:"1" maximum:"1000" default:"100"`
+	Cursor string `query:"cursor" maxLength:"1024" doc:"next_cursor of the page before"`
+}
+
+type tenantIn struct {
+	ID string `path:"id" maxLength:"200" doc:"id or key"`
+}
+
 func (s *Server) tenantRoutes() {
 	// The caller's own tenant, or all of them for the installation's admins.
-	handle(s, admins(), tenantOp(http.MethodGet, "", "list-tenants", "List"), func(ctx context.Context, in *plainList) (*listOut[masterdata.Tenant], error) {
+	handle(s, admins(), tenantOp(http.MethodGet, "", "list-tenants", "List"), func(ctx context.Context, in *tenantList) (*listOut[masterdata.Tenant], error) {
 		own := principal(ctx).Tenant
+		c := s.cursors(own.String(), tenantsPath)
+		after, err := c.read(in.Cursor)
+		if err != nil {
+			return nil, err
+		}
 		if s.operator(ctx) != nil {
 			t, err := s.Store.Tenant(ctx, own.String())
 			if err != nil {
 				return nil, err
 			}
 			return &listOut[masterdata.Tenant]{Page[*masterdata.Tenant]{Items: []*masterdata.Tenant{t}}}, nil
-		}
-		c := s.cursors(own.String(), tenantsPath)
-		after, err := c.read(in.Cursor)
-		if err != nil {
-			return nil, err
 		}
 		ts, more, err := s.Store.Tenants(ctx, after, in.Limit)
 		if err != nil {
@@ -67,7 +77,7 @@ func (s *Server) tenantRoutes() {
 	})
 	s.provisionRoute()
 	for verb, do := range map[string]func(context.Context, string) (*masterdata.Tenant, error){"suspend": s.Store.Suspend, "resume": s.Store.Resume} {
-		handle(s, admins(), tenantOp(http.MethodPost, "/{id}/"+verb, verb+"-tenant", "Set whether the tenant's keys and log-ins are accepted"), func(ctx context.Context, in *oneIn) (*oneOut[masterdata.Tenant], error) {
+		handle(s, admins(), tenantOp(http.MethodPost, "/{id}/"+verb, verb+"-tenant", "Set whether the tenant's keys and log-ins are accepted"), func(ctx context.Context, in *tenantIn) (*oneOut[masterdata.Tenant], error) {
 			if err := s.operator(ctx); err != nil {
 				return nil, err
 			}

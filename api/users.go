@@ -24,7 +24,7 @@ type newUser struct {
 }
 
 type passwordIn struct {
-	ID   string `path:"id" format:"uuid"`
+	ID   string `path:"id" format:"uuid" doc:"id of the user"`
 	Body struct {
 		Password string `json:"password" minLength:"10" maxLength:"256" format:"password"`
 	}

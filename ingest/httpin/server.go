@@ -91,6 +91,7 @@ func (s *Server) Stop(ctx context.Context) error {
 
 func (s *Server) routes() http.Handler {
 	mux := http.NewServeMux()
+	mux.HandleFunc("GET "+fault.TypePath+"{name}", fault.ServePage)
 	mux.HandleFunc("POST /v1/readings", func(w http.ResponseWriter, r *http.Request) { s.accept(w, r, ingest.Readings) })
 	mux.HandleFunc("POST /v1/line-events", func(w http.ResponseWriter, r *http.Request) { s.accept(w, r, ingest.Events) })
 	for _, path := range []string{"/v1/readings", "/v1/line-events"} {

@@ -125,23 +125,23 @@ type Calendar struct {
 // Shift is one shift of a cycle. It belongs to the day on which it starts, so
 // Start + Minutes may reach into the next.
 type Shift struct {
-	Key     string  `json:"key"`
-	Day     int     `json:"day"`   // 0 .. CycleDays-1
-	Start   string  `json:"start"` // local wall clock, HH:MM
-	Minutes int     `json:"minutes"`
+	Key     string  `json:"key" minLength:"1" maxLength:"100" example:"morning"`
+	Day     int     `json:"day" minimum:"0" maximum:"365" doc:"of the cycle, from 0" example:"0"` // 0 .. CycleDays-1
+	Start   string  `json:"start" doc:"local wall clock, HH:MM" example:"06:00"`
+	Minutes int     `json:"minutes" minimum:"1" maximum:"1440" example:"480"`
 	Breaks  []Break `json:"breaks,omitempty"`
 }
 
 // Break is planned time off inside a shift.
 type Break struct {
-	After   int `json:"after"` // minutes from the shift's start
-	Minutes int `json:"minutes"`
+	After   int `json:"after" minimum:"0" doc:"minutes from the shift's start" example:"120"`
+	Minutes int `json:"minutes" minimum:"1" example:"15"`
 }
 
 // CalendarException replaces the shifts of one local date.
 type CalendarException struct {
-	Date   string  `json:"date"` // YYYY-MM-DD
-	Reason string  `json:"reason,omitempty"`
+	Date   string  `json:"date" format:"date" example:"2026-12-25"`
+	Reason string  `json:"reason,omitempty" maxLength:"200" example:"Christmas"`
 	Shifts []Shift `json:"shifts,omitempty"`
 }
 

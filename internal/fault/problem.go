@@ -73,7 +73,7 @@ func Describe(err error) (Document, *Error) {
 		e = &Error{Kind: Internal}
 	}
 	s := shapeOf(e.Kind)
-	p := Document{Type: "urn:foodflow:problem:" + s.slug, Title: s.title, Status: s.status, Detail: e.Detail, Errors: e.Items, Total: e.Total, Rejected: e.Rejected}
+	p := Document{Type: e.Kind.Type(), Title: s.title, Status: s.status, Detail: e.Detail, Errors: e.Items, Total: e.Total, Rejected: e.Rejected}
 	if e.Kind == Internal {
 		p.Detail, p.Errors = "", nil
 	}

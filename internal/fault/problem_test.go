@@ -53,7 +53,7 @@ func TestEveryKindHasItsAnswer(t *testing.T) {
 	} {
 		// Wrapped, as it arrives.
 		resp, d, _ := answer(t, fmt.Errorf("doing: %w", fault.New(c.kind, "what happened")))
-		if resp.StatusCode != c.status || d.Status != c.status || d.Type != "urn:foodflow:problem:"+c.slug || d.Title == "" {
+		if resp.StatusCode != c.status || d.Status != c.status || d.Type != fault.TypePath+c.slug || d.Title == "" {
 			t.Errorf("kind %d answers %d %+v", c.kind, resp.StatusCode, d)
 		}
 		if resp.Header.Get("Content-Type") != "application/problem+json" || resp.Header.Get("Cache-Control") != "no-store" {
