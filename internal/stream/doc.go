@@ -46,10 +46,20 @@
 // A revoked slot is given half the rebalance timeout to flush and commit. A
 // lost slot is dropped without a commit.
 //
+// # Memory
+//
+// The client decodes fetches into memory that is used again; the poll loop
+// copies the records into chunks without pointers and gives that memory back.
+// What waits is so known to the byte, and the garbage collector doesn't walk it.
+// A record's slices point into its chunk, which is used again once the batch is
+// durable.
+//
 // # Limits
 //
 // Queues are bounded in bytes; a full queue pauses its partition and the poll
-// loop never waits for a worker. The ledger must fit Kafka's limit for commit
+// loop never waits for a worker. A slot that is more than a batch behind the
+// broker may keep batches open four times as long, since whole batches cost
+// ClickHouse less. The ledger must fit Kafka's limit for commit
 // metadata (4,096 bytes), so a snapshot is taken when it grows near it.
 //
 // # Non-obvious

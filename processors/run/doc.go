@@ -10,6 +10,16 @@
 // job's generation. On Kafka: anomalies, OEE parts and dead letters, with ids
 // derived from their source, at least once.
 //
+// # How a batch is folded
+//
+// Events go into their lines' ledgers as they come. Readings are decoded and
+// staged, and taken when the batch is closed: sensor by sensor through the
+// anti-replay window, the detector and the minute, in the order in which table
+// readings is sorted; then once more in order of arrival, as signs of life for
+// the lines. A sensor's state is fetched from memory once a batch rather than
+// once a reading, and ClickHouse finds the rows sorted. The result depends on
+// the batch's bounds alone, as internal/stream asks.
+//
 // # Failure behaviour
 //
 // What ClickHouse or Kafka can't take now is tried again until it can; the
@@ -20,7 +30,7 @@
 //
 // # Limits
 //
-// Limits and ideal rates come from the directory at the time a record is
+// Limits and ideal rates come from the directory at the time a batch is
 // folded. A change of them between a crash and the repetition of the batch that
 // was pending can change what the repetition finds, not what it counts.
 package run
