@@ -23,6 +23,9 @@ type Config struct {
 	MaxAge time.Duration
 	// Idle closes a batch when nothing has come for that long.
 	Idle time.Duration
+	// HoldBack is how long a task may keep output for a later batch while nothing
+	// comes.
+	HoldBack time.Duration
 	// QueueBytes bounds what waits for one slot; past it the slot is paused.
 	QueueBytes int
 
@@ -48,6 +51,7 @@ func DefaultConfig() Config {
 		BatchBytes:       24 << 20,
 		MaxAge:           500 * time.Millisecond,
 		Idle:             150 * time.Millisecond,
+		HoldBack:         5 * time.Second,
 		QueueBytes:       32 << 20,
 		SnapshotEvery:    30 * time.Second,
 		SnapshotRecords:  1000,
@@ -76,6 +80,7 @@ func (c Config) Validate() error {
 	positive(c.BatchBytes > 0, "batch_bytes")
 	positive(c.MaxAge > 0, "max_age")
 	positive(c.Idle > 0, "idle")
+	positive(c.HoldBack > 0, "hold_back")
 	positive(c.SnapshotEvery > 0, "snapshot_every")
 	positive(c.SnapshotRecords > 0, "snapshot_records")
 	positive(c.Rewind >= 0, "rewind")

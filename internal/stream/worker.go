@@ -84,6 +84,9 @@ func (w *worker) live(ctx context.Context) error {
 			return err
 		}
 		if reason == ReasonRevoke || reason == ReasonStop {
+			if err := w.batch(ctx, reason); err != nil { // what was held back
+				return err
+			}
 			return w.finish(ctx)
 		}
 	}
@@ -112,7 +115,7 @@ func (w *worker) await(ctx context.Context) (Reason, error) {
 			wait = min(age, idle)
 		} else {
 			if w.task.Unsettled() {
-				if wait = w.cfg.Idle - time.Since(lv.newest); wait <= 0 {
+				if wait = w.cfg.HoldBack - time.Since(lv.newest); wait <= 0 {
 					return ReasonIdle, nil
 				}
 			}

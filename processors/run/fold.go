@@ -40,6 +40,7 @@ func (t *task) foldReading(r *stream.Record) error {
 	if err := t.deps.Codec.DecodeReading(r.Value, x); err != nil {
 		return undecodable(err)
 	}
+	t.now = max(t.now, r.Timestamp)
 	i := t.sensor(x.Sensor)
 	s := t.sensors.at(i)
 	if x.Line != s.lineID || x.Tenant != s.tenant {

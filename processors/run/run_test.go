@@ -73,6 +73,7 @@ func newWorldOn(t *testing.T, seeds []string) *world {
 	w.cfg = stream.DefaultConfig()
 	w.cfg.Group = "processors"
 	w.cfg.BatchRecords, w.cfg.MaxAge, w.cfg.Idle = 500, 50*time.Millisecond, 10*time.Millisecond
+	w.cfg.HoldBack = 20 * time.Millisecond
 	w.cfg.SnapshotEvery, w.cfg.SnapshotRecords = 20*time.Millisecond, 700
 	return w
 }
@@ -146,6 +147,14 @@ func (w *world) rows(table string) func(n int) func() bool {
 	}
 }
 
+// stored says that n readings are in the table, and in the rollups: what a batch
+// holds back of these comes with a later one.
+func (w *world) stored(n int) func() bool {
+	return func() bool {
+		return w.query(fmt.Sprintf("SELECT count() >= %[1]d AND (SELECT sum(count) FROM readings_1m) >= %[1]d FROM readings", n)) == "1"
+	}
+}
+
 // reading i of sensor s of a plant with one line.
 func (w *world) reading(s, i int) plant.Reading {
 	tenant := plant.NameID(plant.ID{}, "tenant")
@@ -189,7 +198,7 @@ func TestEveryCrashPoint(t *testing.T) {
 				if err := fault.Arm(fmt.Sprintf("%s:error@%d", point, at)); err != nil {
 					t.Fatal(err)
 				}
-				lives := w.until(w.rows("readings")(sensors * n))
+				lives := w.until(w.stored(sensors * n))
 				want := fmt.Sprintf("%[1]d\t%[1]d\t%[1]d\t%[1]d\t%[1]d", sensors*n)
 				got := w.query("SELECT (SELECT count() FROM readings), (SELECT uniqExact(_partition, _offset) FROM readings), (SELECT sum(count) FROM readings_1m), (SELECT sum(count) FROM readings_1h), (SELECT sum(count) FROM readings_1d)")
 				if got != want {
@@ -215,7 +224,7 @@ func TestOnApacheKafka(t *testing.T) {
 	if err := fault.Arm("stream.after_flush:error@2"); err != nil {
 		t.Fatal(err)
 	}
-	lives := w.until(w.rows("readings")(1800))
+	lives := w.until(w.stored(1800))
 	got := w.query("SELECT count(), uniqExact(_partition, _offset), uniqExact(sensor_id, seq), (SELECT sum(count) FROM readings_1m) FROM readings")
 	if got != "1800\t1800\t1800\t1800" || lives < 2 {
 		t.Fatalf("after %d lives: %s", lives, got)

@@ -11,16 +11,19 @@ import (
 	"github.com/foodflow/foodflow/processors/window"
 )
 
-// busyBatch is the number of records at which a batch says that the slot is
-// under load. Then minutes are handed out when they are over, a sixtieth of the
-// rows at a reading a second; otherwise with each batch, so that the rollups are
-// as fresh as the readings. The number follows from the batch's bounds, so a
-// repetition does the same.
-const busyBatch = 20_000
+// When minutes are handed out. A batch of busyBatch records says that the slot is
+// under load: then they go when they are over, a sixtieth of the rows at a
+// reading a second. Otherwise they go every five seconds of the broker's time,
+// since each insert of minutes costs ClickHouse three parts, and with an empty
+// batch, which says that nothing more comes. All of that follows from the batch's
+// bounds and records, so a repetition does the same.
+const (
+	busyBatch    = 20_000
+	handOutEvery = 5_000 // ms
+)
 
 // Settle scores and sums up the batch's readings, closes the minutes of the
-// lines that it touched, and hands out the sensors' open minutes unless the slot
-// is busy.
+// lines that it touched, and hands out the sensors' open minutes when it is time.
 func (t *task) Settle(b stream.Batch) error {
 	if err := t.settleReadings(); err != nil {
 		return err
@@ -29,7 +32,8 @@ func (t *task) Settle(b stream.Batch) error {
 	for i := range b.To {
 		records += b.To[i] - b.From[i]
 	}
-	if records < busyBatch {
+	if records == 0 || records < busyBatch && t.now-t.handed >= handOutEvery {
+		t.handed = t.now
 		for _, i := range t.open {
 			s := t.sensors.at(i)
 			t.handOut(s)

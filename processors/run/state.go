@@ -10,8 +10,8 @@ import (
 	"github.com/foodflow/foodflow/internal/plant"
 )
 
-// stateVersion is the first byte of a slot's state.
-const stateVersion = 1
+// stateVersion is the first byte of a slot's state. Version 1 had no times.
+const stateVersion = 2
 
 var errState = errors.New("malformed slot state")
 
@@ -23,6 +23,7 @@ func sortedLines(m map[plant.ID]*line) []plant.ID {
 // so that equal states are equal bytes. It may be called between batches only.
 func (t *task) AppendState(b []byte) ([]byte, error) {
 	b = append(b, stateVersion)
+	b = binary.AppendVarint(binary.AppendVarint(b, t.now), t.handed)
 	b = binary.AppendUvarint(b, uint64(t.sensors.n))
 	for _, i := range t.sensors.sorted() {
 		s := t.sensors.at(i)
@@ -40,10 +41,21 @@ func (t *task) AppendState(b []byte) ([]byte, error) {
 
 // RestoreState reads what AppendState wrote.
 func (t *task) RestoreState(b []byte) error {
-	if len(b) == 0 || b[0] != stateVersion {
+	if len(b) == 0 || b[0] == 0 || b[0] > stateVersion {
 		return errState
 	}
-	n, b, err := length(b[1:])
+	version, b := b[0], b[1:]
+	for _, at := range []*int64{&t.now, &t.handed} {
+		if version == 1 {
+			break
+		}
+		v, size := binary.Varint(b)
+		if size <= 0 {
+			return errState
+		}
+		*at, b = v, b[size:]
+	}
+	n, b, err := length(b)
 	if err != nil {
 		return err
 	}

@@ -61,6 +61,8 @@ type task struct {
 	windows int // bytes of all sensors' anti-replay windows
 	lines   map[plant.ID]*line
 	open    []int32 // sensors with readings summed up but not handed out
+	now     int64   // the newest time of the broker at a reading, ms
+	handed  int64   // now when open was handed out last
 	touched []*line // since the last Settle, in order of their first record
 
 	staged []staged // the batch's readings, in order of arrival
