@@ -216,8 +216,8 @@ type load struct {
 
 func (in *installation) load(producers int) *load { return in.slowLoad(producers, 2*time.Millisecond) }
 
-// slowLoad pauses between requests. Each request is two seconds of a plant's
-// time, which begins an hour ago and must not run ahead of the clock.
+// slowLoad pauses between requests. Each request is a fifth of a second of a
+// plant's time, which begins an hour ago and must not run ahead of the clock.
 func (in *installation) slowLoad(producers int, pause time.Duration) *load {
 	l := &load{in: in, pause: pause, stop: make(chan struct{})}
 	for p := range producers {
@@ -242,7 +242,7 @@ func (l *load) produce(p int) {
 			if i > 0 {
 				b.WriteByte(',')
 			}
-			fmt.Fprintf(&b, `{"sensor":%q,"ts":%d,"value":%d,"seq":%d}`, l.in.sensor(p), base+int64(seq+i)*100, (seq+i)%50, seq+i)
+			fmt.Fprintf(&b, `{"sensor":%q,"ts":%d,"value":%d,"seq":%d}`, l.in.sensor(p), base+int64(seq+i)*10, (seq+i)%50, seq+i)
 		}
 		for {
 			select {
