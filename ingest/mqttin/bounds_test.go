@@ -6,6 +6,7 @@ import (
 	"net"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -28,7 +29,7 @@ func connectOf(n int) []byte {
 // sockets are limited; those who are in do not notice.
 func TestStrangers(t *testing.T) {
 	d := newDoor(t, setting{config: func(c *mqttin.Config) {
-		c.Clients, c.Pending, c.LoginTime = 3, 5, 300*time.Millisecond
+		c.Clients, c.Pending, c.LoginTime = 4, 5, 300*time.Millisecond
 	}})
 	in, _ := d.wire3(nil)
 	for _, n := range []int{16<<10 + 1, 1 << 20, 256<<20 - 1} {
@@ -53,19 +54,50 @@ func TestStrangers(t *testing.T) {
 	if took := time.Since(began); took < 300*time.Millisecond {
 		t.Errorf("closed after %v", took)
 	}
-	var many []net.Conn
-	for range 20 {
-		many = append(many, d.dial())
+	crowd := make(chan struct{})
+	var strangers sync.WaitGroup
+	for range 4 {
+		strangers.Go(func() {
+			for {
+				c, err := net.Dial("tcp", d.Addr())
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				select {
+				case <-crowd:
+					c.Close()
+					return
+				case <-time.After(5 * time.Millisecond):
+				}
+				defer c.Close()
+			}
+		})
 	}
-	eventually(t, "sockets past the limit are closed", func() bool { return d.metric("foodflow_mqttin_closed_connections_total", "full") >= 12 })
+	eventually(t, "strangers past the limit have to go", func() bool { return d.metric("foodflow_mqttin_closed_connections_total", "full") >= 50 })
+	hello, _ := packets.NewControlPacket(packets.Connect).(*packets.ConnectPacket)
+	hello.ProtocolName, hello.ProtocolVersion, hello.ClientIdentifier, hello.PasswordFlag, hello.Password = "MQTT", 4, "late", true, []byte(d.acme.secret)
+	var late wire3
+	eventually(t, "who has a key comes in", func() bool { // it may have to try again
+		late = wire3{t, d.dial()}
+		if hello.Write(late) != nil {
+			return false
+		}
+		ack, ok := late.next().(*packets.ConnackPacket)
+		return ok && ack.ReturnCode == 0
+	})
+	late.publish(1, 1, "ff/v1/acme/temp", "1")
+	if late.puback() != 1 {
+		t.Error("who came in can't send")
+	}
+	eventually(t, "sockets are few", func() bool { return d.metric("foodflow_mqttin_connections") <= 2+5+1 })
+	close(crowd)
+	strangers.Wait()
 	in.publish(1, 1, "ff/v1/acme/temp", "1")
 	if in.puback() != 1 {
 		t.Error("who is in can't send")
 	}
-	for _, c := range many {
-		c.Close()
-	}
-	eventually(t, "the strangers are forgotten", func() bool { return d.metric("foodflow_mqttin_connections") == 1 })
+	eventually(t, "the strangers are forgotten", func() bool { return d.metric("foodflow_mqttin_connections") == 2 })
 }
 
 // TestClientLimit: clients past the limit are told that the server is busy, a

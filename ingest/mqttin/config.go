@@ -9,8 +9,8 @@ import (
 // Config is the door's.
 type Config struct {
 	Addr string
-	// Clients is how many may be logged in; Pending is how many sockets more may
-	// be open that are not, or not yet.
+	// Clients is how many may be logged in; Pending is how many sockets may be
+	// open that are not, or not yet: past it the oldest of them goes.
 	Clients int
 	Pending int
 	// TenantShare is the part of Clients that one tenant may have.

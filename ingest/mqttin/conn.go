@@ -36,6 +36,7 @@ type conn struct {
 	closed   chan struct{} // by Close
 	closing  sync.Once
 	draining atomic.Bool           // set by drain
+	expelled atomic.Bool           // set before expel
 	login    atomic.Pointer[login] // set once, when the CONNECT is accepted
 
 	// The rest belongs to the reading goroutine.
@@ -121,8 +122,8 @@ func (c *conn) refuseBytes() error {
 	case errors.Is(c.refused, errFirst):
 		c.s.m.closed.WithLabelValues(closedFirst).Inc()
 		return errFirst
-	case errors.Is(c.refused, io.EOF):
-		return io.EOF // it was over while room was waited for
+	case errors.Is(c.refused, io.EOF): // it was over while room was waited for
+		return c.leave(packets.ErrServerShuttingDown)
 	}
 	c.s.m.closed.WithLabelValues(closedMalformed).Inc()
 	return c.leave(packets.ErrMalformedPacket)
@@ -211,6 +212,17 @@ func (c *conn) giveBack() {
 func (c *conn) drain() {
 	c.draining.Store(true)
 	_ = c.Conn.SetReadDeadline(time.Unix(1, 0)) // wakes the reader; it is asked again before each read
+}
+
+// politeness is how long a client that must go may take to hear it.
+const politeness = 200 * time.Millisecond
+
+// expel ends the connection at once: MQTT 5 clients are told why, if they listen.
+func (c *conn) expel(l *login, code packets.Code) {
+	timer := time.AfterFunc(politeness, func() { c.Close() })
+	defer timer.Stop()
+	_ = c.s.broker.DisconnectClient(l.cl, code) // gives the code back
+	c.Close()
 }
 
 // leave ends the connection in order: what came is answered first. MQTT 5

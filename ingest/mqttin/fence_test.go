@@ -1,6 +1,7 @@
 package mqttin_test
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -314,5 +315,38 @@ func TestRevokedKeyEndsConnections(t *testing.T) {
 	}
 	if mqttin.DefaultConfig().Recheck > 500*time.Millisecond {
 		t.Error("keys are looked at too seldom for a second to be kept")
+	}
+}
+
+// TestRevokedKeyOfADeafClient: a client that doesn't read its answers keeps
+// neither itself nor others in.
+func TestRevokedKeyOfADeafClient(t *testing.T) {
+	d := newDoor(t, setting{config: func(c *mqttin.Config) { c.WriteTime = patience }})
+	deaf, other := d.tenant("deaf"), d.tenant("other")
+	w, _ := d.wire5(func(p *packets5.Connect) { p.Password = []byte(deaf.secret) })
+	words := strings.Repeat("x", 100)
+	go func() {
+		for i := uint16(1); ; i++ { // each refusal is 100 bytes that nobody reads
+			if _, err := (&packets5.Publish{PacketID: max(i, 1), QoS: 1, Topic: "ff/v1/deaf/temp", Payload: []byte(words), Properties: &packets5.Properties{}}).WriteTo(w); err != nil {
+				return
+			}
+		}
+	}()
+	eventually(t, "its answers back up", func() bool {
+		before := d.metric("foodflow_mqttin_ack_duration_seconds")
+		time.Sleep(300 * time.Millisecond)
+		return before > 0 && d.metric("foodflow_mqttin_ack_duration_seconds") == before
+	})
+	listener, _ := d.wire5(func(p *packets5.Connect) { p.ClientID, p.Password = "listener", []byte(other.secret) })
+	d.revoke(deaf)
+	time.Sleep(50 * time.Millisecond)
+	d.revoke(other)
+	began := time.Now()
+	if reason := listener.ended(); reason != 0x87 || time.Since(began) > patience/2 {
+		t.Errorf("DISCONNECT %#x after %v", reason, time.Since(began))
+	}
+	eventually(t, "both are gone", func() bool { return d.metric("foodflow_mqttin_clients") == 0 })
+	if took := time.Since(began); took > patience/2 {
+		t.Errorf("both are gone after %v", took)
 	}
 }

@@ -49,7 +49,6 @@ func (l *listener) Serve(establish listeners.EstablishFn) {
 		pause = time.Millisecond
 		own := newConn(l.s, c)
 		if !l.s.admit(own) {
-			l.s.m.closed.WithLabelValues(closedFull).Inc()
 			c.Close()
 			continue
 		}

@@ -42,6 +42,7 @@ func (c *conn) receive(l *login, pk *packets.Packet) {
 			// Nobody else can be told: the socket is not read until it goes.
 			c.flush()
 			if !c.wait(err) {
+				_ = c.leave(packets.ErrServerShuttingDown) // nothing behind this one may be taken
 				return
 			}
 			continue

@@ -6,16 +6,36 @@ import (
 	"time"
 )
 
-// admit enters a socket; false when there are too many, or the door closes.
+// admit enters a socket; false when the door closes. Past so many strangers the
+// oldest has to go: who has a key shows it within a moment, so that a crowd of
+// silent ones keeps nobody out.
 func (s *Server) admit(c *conn) bool {
+	oldest, ok := s.enlist(c)
+	if oldest != nil {
+		s.m.closed.WithLabelValues(closedFull).Inc()
+		oldest.Close()
+	}
+	return ok
+}
+
+// enlist enters a socket, and gives the one that must go for it.
+func (s *Server) enlist(c *conn) (oldest *conn, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.ending || len(s.conns) >= s.cfg.Clients+s.cfg.Pending {
-		return false
+	if s.ending {
+		return nil, false
 	}
-	s.conns[c] = struct{}{}
+	if len(s.strange) >= s.cfg.Pending {
+		for x := range s.strange {
+			if oldest == nil || x.loginBy.Before(oldest.loginBy) {
+				oldest = x
+			}
+		}
+		delete(s.strange, oldest)
+	}
+	s.conns[c], s.strange[c] = struct{}{}, struct{}{}
 	s.running.Add(1)
-	return true
+	return oldest, true
 }
 
 // remove forgets a socket.
@@ -23,6 +43,7 @@ func (s *Server) remove(c *conn) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.conns, c)
+	delete(s.strange, c)
 }
 
 // enter makes a socket a client's; false when its tenant has too many.
@@ -35,6 +56,7 @@ func (s *Server) enter(c *conn, l *login) bool {
 	}
 	s.tenants[l.who.Tenant]++
 	s.logins++
+	delete(s.strange, c)
 	c.login.Store(l)
 	s.running.Add(1)
 	go func() {

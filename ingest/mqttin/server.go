@@ -41,7 +41,8 @@ type Server struct {
 
 	mu       sync.Mutex // guards the rest
 	conns    map[*conn]struct{}
-	tenants  map[plant.ID]int // clients that are logged in
+	strange  map[*conn]struct{} // of them, those that are not logged in
+	tenants  map[plant.ID]int   // clients that are logged in
 	logins   int
 	sessions map[string]session
 	away     int // sessions without a connection
@@ -69,7 +70,7 @@ func New(cfg Config, svc *ingest.Service, dead DeadLetters, logger *slog.Logger,
 	caps.MinimumProtocolVersion = 4
 	s := &Server{
 		cfg: cfg, svc: svc, dead: dead, logger: logger,
-		conns: map[*conn]struct{}{}, tenants: map[plant.ID]int{}, sessions: map[string]session{},
+		conns: map[*conn]struct{}{}, strange: map[*conn]struct{}{}, tenants: map[plant.ID]int{}, sessions: map[string]session{},
 	}
 	s.m = newMetrics(s, reg)
 	const day = 24 * 60 * 60
@@ -160,9 +161,10 @@ func (s *Server) watch(ctx context.Context) {
 		case <-tick.C:
 		}
 		for _, c := range s.all() {
-			if l := c.login.Load(); l != nil && s.svc.Still(l.who) != nil {
+			if l := c.login.Load(); l != nil && s.svc.Still(l.who) != nil && c.expelled.CompareAndSwap(false, true) {
 				s.m.closed.WithLabelValues(closedRevoked).Inc()
-				_ = s.broker.DisconnectClient(l.cl, packets.ErrNotAuthorized) // gives the code back
+				// Not here: one that doesn't listen would keep the others in.
+				s.running.Go(func() { c.expel(l, packets.ErrNotAuthorized) })
 			}
 		}
 	}
