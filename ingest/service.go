@@ -103,8 +103,13 @@ func (s *Service) Still(p directory.Principal) error {
 
 // Begin lends an empty batch; End takes it back.
 func (s *Service) Begin(tenant plant.ID, kind Kind) *Batch {
+	return s.BeginAt(tenant, kind, s.now().UnixMilli())
+}
+
+// BeginAt is Begin for what came at another time, Unix milliseconds.
+func (s *Service) BeginAt(tenant plant.ID, kind Kind, now int64) *Batch {
 	b, _ := s.batches.Get().(*Batch)
-	b.Reset(tenant, s.now().UnixMilli(), kind.List())
+	b.Reset(tenant, now, kind.List())
 	return b
 }
 

@@ -3,11 +3,13 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 	"text/tabwriter"
 	"time"
 
+	"github.com/foodflow/foodflow/ingest/mqttin"
 	"github.com/foodflow/foodflow/internal/broker"
 	"github.com/foodflow/foodflow/internal/plant"
 	"github.com/foodflow/foodflow/schemas"
@@ -17,7 +19,7 @@ import (
 // chance once the cause is mended.
 type deadlettersCmd struct {
 	List   deadlettersList   `cmd:"" help:"Print the dead letters, oldest first."`
-	Replay deadlettersReplay `cmd:"" help:"Publish dead letters to the topic they came from again."`
+	Replay deadlettersReplay `cmd:"" help:"Publish dead letters to the topic they came from again; messages of MQTT go through the door's rules again."`
 }
 
 // letterFlags choose letters.
@@ -107,10 +109,20 @@ func (c *deadlettersReplay) Run(e *env) error {
 	}
 	defer cl.Close()
 	producer := broker.NewProducer(cl)
+	door := &mqttAgain{letterFlags: c.letterFlags}
 	sent, kept := 0, 0
 	err = c.each(e, func(d *schemas.DeadLetter) error {
+		if mqttin.IsLetter(d) {
+			taken, err := door.take(e, d)
+			if taken {
+				sent++
+			} else if err == nil {
+				kept++
+			}
+			return err
+		}
 		if d.Partition < 0 || d.Value == nil {
-			kept++ // refused at the door, or empty: there is no topic to go back to
+			kept++ // there is no topic to go back to
 			return nil
 		}
 		m := broker.Message{Topic: d.Topic, Value: *d.Value}
@@ -122,9 +134,9 @@ func (c *deadlettersReplay) Run(e *env) error {
 		sent++
 		return producer.Publish(ctx, []broker.Message{m})
 	})
-	if err != nil {
+	if err := errors.Join(err, door.close()); err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(e.out, "%d replayed, %d have no topic to go back to\n", sent, kept)
+	_, err = fmt.Fprintf(e.out, "%d replayed, %d kept: refused again, or without a topic to go back to\n", sent, kept)
 	return err
 }

@@ -38,7 +38,7 @@ func (c *conn) refuse(l *login, m *message, pk *packets.Packet, cause error) {
 	now := time.Now().UnixMilli()
 	g := c.group(l)
 	g.letters = append(g.letters, &schemas.DeadLetter{
-		ID: plant.NewID(), Topic: "mqtt:" + pk.TopicName, Partition: -1, Offset: -1, TS: now,
+		ID: plant.NewID(), Topic: letterPrefix + pk.TopicName, Partition: -1, Offset: -1, TS: now,
 		Value: &payload, Reason: "ingest", Detail: words, FailedAt: now,
 	})
 }

@@ -1,10 +1,19 @@
 package mqttin_test
 
 import (
+	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	packets5 "github.com/eclipse/paho.golang/packets"
+
+	"github.com/foodflow/foodflow/ingest"
+	"github.com/foodflow/foodflow/ingest/mqttin"
+	"github.com/foodflow/foodflow/internal/directory"
+	"github.com/foodflow/foodflow/internal/fault"
+	"github.com/foodflow/foodflow/internal/plant"
+	"github.com/foodflow/foodflow/schemas"
 )
 
 // bad are messages that can't be taken, and the code of MQTT 5 for each.
@@ -127,5 +136,67 @@ func TestRefusedBecomesALetter(t *testing.T) {
 	}
 	if n := d.metric("foodflow_mqttin_dead_letters_total"); n != float64(len(bad())+1) {
 		t.Errorf("%v letters are counted", n)
+	}
+}
+
+// TestLettersAgain: what MQTT 3.1.1 sent for a sensor that was not known yet, and
+// had acknowledged, is there once the sensor is and the letters are replayed: at
+// the time at which it came, whatever its form, and once.
+func TestLettersAgain(t *testing.T) {
+	d := newDoor(t, setting{})
+	w, _ := d.wire3(nil)
+	before := time.Now().UnixMilli()
+	for i, payload := range []string{"21.5", `{"value":22,"seq":7}`, `[{"value":23},{"ts":` + fmt.Sprint(before-1000) + `,"value":24}]`, "nonsense"} {
+		w.publish(uint16(i+1), 1, "ff/v1/acme/late", payload)
+		if w.puback() != uint16(i+1) {
+			t.Fatal("not acknowledged")
+		}
+	}
+	after := time.Now().UnixMilli()
+	svc, err := ingest.NewService(d.store, d.codec, d.out, ingest.DefaultLimits(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	replay := func() (taken, refused int) {
+		for _, l := range d.letters() {
+			if !mqttin.IsLetter(&l) {
+				t.Errorf("%s is a letter of another door", l.Topic)
+			}
+			switch err := mqttin.Again(t.Context(), svc, &l); fault.KindOf(err) {
+			case fault.Invalid, fault.BadRequest:
+				refused++
+			default:
+				if err != nil {
+					t.Fatal(err)
+				}
+				taken++
+			}
+		}
+		return taken, refused
+	}
+	if taken, refused := replay(); taken != 0 || refused != 4 {
+		t.Errorf("before: %d taken, %d refused", taken, refused)
+	}
+	time.Sleep(10 * time.Millisecond)
+	d.apply(directory.Sensor{ID: plant.NewID(), Tenant: d.acme.id, Line: plant.NewID(), Key: "late"})
+	for range 2 {
+		if taken, refused := replay(); taken != 3 || refused != 1 {
+			t.Errorf("after: %d taken, %d refused", taken, refused)
+		}
+	}
+	identities := map[string]int{}
+	for _, r := range d.readings() {
+		if r.Value != 24 && (r.TS < before || r.TS > after) {
+			t.Errorf("%v has the time of its second coming", r.Value)
+		}
+		identities[fmt.Sprint(r.TS, r.Value, r.Seq)]++
+	}
+	if len(identities) != 4 || len(d.readings()) != 8 {
+		t.Errorf("%d readings, of %d identities, want 8 of 4: copies count once", len(d.readings()), len(identities))
+	}
+	for _, l := range []schemas.DeadLetter{{Topic: "mqtt:x"}, {Topic: "mqtt:ff/v1/nobody/temp", Value: &[]byte{'1'}}, {Topic: "mqtt:ff/v1/acme/temp"}} {
+		if err := mqttin.Again(t.Context(), svc, &l); err == nil {
+			t.Errorf("%+v is taken", l)
+		}
 	}
 }
