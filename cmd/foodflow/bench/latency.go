@@ -16,15 +16,17 @@ import (
 
 // The load of the latency measurement.
 const (
-	latencyRate    = 100_000 // readings a second
+	latencyFill    = 3_000_000 // readings by which the full rate is found
 	latencyTime    = 8 * time.Second
 	latencyWarm    = 2 * time.Second
 	latencySensors = 2_000
+	latencyRound   = -1 // names the group and the tables of the first part
 )
 
 // latency measures how old the newest row of the table is while readings are
-// produced at a fixed rate, each with the time at which it is sent: the time
-// from Kafka's ack to a row that a query sees, batches included.
+// produced at half the rate that the processors reach, each with the time at
+// which it is sent: the time from there to a row that a query sees, batches
+// included.
 func latency(ctx context.Context, e Env) (map[string]Result, error) {
 	kafka, stop, err := startKafka(ctx, e)
 	if err != nil {
@@ -35,14 +37,20 @@ func latency(ctx context.Context, e Env) (map[string]Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := fill(ctx, kafka, codec, fleet{}, 0); err != nil {
+	if err := fill(ctx, kafka, codec, fleet{benchSensors, benchLines}, latencyFill); err != nil {
+		return nil, err
+	}
+	e.Readings = latencyFill
+	full, err := fullJob(ctx, e, kafka, codec, latencyRound)
+	if err != nil {
 		return nil, err
 	}
 	ch, err := tables(ctx, e, "bench_latency")
 	if err != nil {
 		return nil, err
 	}
-	end, err := startJob(ctx, e, kafka, codec, ch, "bench-latency")
+	// The same group: it has read what was there.
+	end, err := startJob(ctx, e, kafka, codec, ch, benchGroup(latencyRound))
 	if err != nil {
 		return nil, err
 	}
@@ -50,7 +58,7 @@ func latency(ctx context.Context, e Env) (map[string]Result, error) {
 	defer cancel()
 	sent := make(chan error, 1)
 	var total atomic.Int64
-	go func() { sent <- trickle(own, kafka, codec, &total) }()
+	go func() { sent <- trickle(own, kafka, codec, full.rate/2, &total) }()
 	var ages []float64
 	for began := time.Now(); time.Since(began) < latencyTime; time.Sleep(10 * time.Millisecond) {
 		out, err := ch.Exec(ctx, "SELECT toUnixTimestamp64Milli(max(ts)) FROM readings", nil)
@@ -81,8 +89,8 @@ func latency(ctx context.Context, e Env) (map[string]Result, error) {
 	}, nil
 }
 
-// trickle produces at the fixed rate until ctx ends.
-func trickle(ctx context.Context, kafka broker.Config, codec *schemas.Codec, total *atomic.Int64) error {
+// trickle produces rate readings a second until ctx ends.
+func trickle(ctx context.Context, kafka broker.Config, codec *schemas.Codec, rate float64, total *atomic.Int64) error {
 	cl, err := broker.Client(kafka)
 	if err != nil {
 		return err
@@ -91,7 +99,7 @@ func trickle(ctx context.Context, kafka broker.Config, codec *schemas.Codec, tot
 	p := broker.NewProducer(cl)
 	tenant := plant.NameID(plant.ID{}, "bench")
 	const step = 20 * time.Millisecond
-	n := int(latencyRate * step / time.Second)
+	n := int(rate * step.Seconds())
 	lines, sensors := make([]plant.ID, 20), make([]plant.ID, latencySensors)
 	for i := range lines {
 		lines[i] = plant.NameID(tenant, "line", fmt.Sprint(i))

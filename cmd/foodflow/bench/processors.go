@@ -236,13 +236,16 @@ func bareLoop(ctx context.Context, e Env, kafka broker.Config, codec *schemas.Co
 	return got, errors.Join(loops.Wait(), settle(context.WithoutCancel(ctx), ch))
 }
 
+// benchGroup names the consumer group of a round.
+func benchGroup(round int) string { return fmt.Sprint("bench-", round) }
+
 // fullJob runs the processors until every reading is in the table.
 func fullJob(ctx context.Context, e Env, kafka broker.Config, codec *schemas.Codec, round int) (pace, error) {
 	ch, err := tables(ctx, e, fmt.Sprint("bench_full_", round))
 	if err != nil {
 		return pace{}, err
 	}
-	end, err := startJob(ctx, e, kafka, codec, ch, fmt.Sprint("bench-", round))
+	end, err := startJob(ctx, e, kafka, codec, ch, benchGroup(round))
 	if err != nil {
 		return pace{}, err
 	}
