@@ -342,3 +342,18 @@ func TestEveryParameterSaysWhatItIs(t *testing.T) {
 		}
 	}
 }
+
+// TestEveryRouteRefusesUnknownParameters: a misspelt filter is named, never
+// passed over, on every route; what a route takes is not refused.
+func TestEveryRouteRefusesUnknownParameters(t *testing.T) {
+	w := newWorld(t)
+	token := w.admin()
+	ids := w.things(token)
+	for _, r := range w.routes() {
+		a := w.call(token, r.method, w.fill(r.path, ids)+"?sensor_idd=x", nil, "If-Match", `"1"`)
+		if a.status != 422 || !strings.Contains(string(a.body), `"location":"query.sensor_idd","rule":"unknown"`) {
+			t.Errorf("%s %s with an unknown parameter: %d %s", r.method, r.path, a.status, a.body)
+		}
+	}
+	w.call(token, http.MethodGet, "/api/v1/plant-ops/anomalies?limit=1", nil).want(t, 200)
+}

@@ -37,7 +37,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 	for _, c := range []string{"2xx", "3xx", "4xx", "5xx"} {
 		m.requests.WithLabelValues(c)
 	}
-	for _, r := range []string{"unauthenticated", "forbidden", "rate", "quota"} {
+	for _, r := range []string{"unauthenticated", "forbidden", "rate", "quota", "parameter"} {
 		m.refused.WithLabelValues(r)
 	}
 	if reg != nil {

@@ -105,7 +105,7 @@ func New(cfg Config, deps Deps) (*Server, error) {
 		"apiKey": {Type: "apiKey", In: "header", Name: "X-API-Key"},
 	}
 	s.huma = humachi.New(s.router, c)
-	s.huma.UseMiddleware(s.admit, s.idempotent, conditional)
+	s.huma.UseMiddleware(s.admit, s.known, s.idempotent, conditional)
 	s.routes()
 	s.exemplify()
 	s.http = &http.Server{
