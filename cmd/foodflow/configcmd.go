@@ -138,7 +138,7 @@ Written by ` + "`make generate`" + ` from the flags. A default gives way to the 
 
 // Check names what is wrong with the configuration.
 func (c *ingestCmd) Check() error {
-	return errors.Join(c.Kafka.config().Validate(), c.Registry.config().Validate(), c.Quota.limits().Validate(),
+	return errors.Join(c.Kafka.config().Validate(), c.Registry.config().Validate(), c.Quota.limits().Validate(), c.MQTT.config().Validate(),
 		c.HTTPTLS.files().Validate("http.tls"), c.MQTTTLS.files().Validate("mqtt.tls"), c.Admin.TLS.files().Validate("admin.tls"))
 }
 

@@ -26,6 +26,7 @@ type ingestCmd struct {
 	HTTPTLS   serverTLS     `embed:"" prefix:"http-tls-"`
 	MQTTAddr  string        `help:"Listen for MQTT." name:"mqtt-addr" default:"127.0.0.1:1883"`
 	MQTTTLS   serverTLS     `embed:"" prefix:"mqtt-tls-"`
+	MQTT      mqttFlags     `embed:"" prefix:"mqtt-"`
 	AdminAddr string        `help:"Listen for operators." default:"127.0.0.1:9081"`
 	Admin     adminFlags    `embed:"" prefix:"admin-"`
 	CacheDir  string        `help:"Folder for what the registry said." placeholder:"DIR"`
@@ -70,7 +71,7 @@ func (c *ingestCmd) Run(e *env) error {
 	if err := r.group.Start(e.ctx, "http", func(ctx context.Context) error { return door.Start(ctx, r.group.Fail) }, door.Stop); err != nil {
 		return err
 	}
-	mcfg := mqttin.DefaultConfig()
+	mcfg := c.MQTT.config()
 	mcfg.Addr = c.MQTTAddr
 	if mcfg.TLS, err = r.secure("mqtt", c.MQTTTLS); err != nil {
 		return err

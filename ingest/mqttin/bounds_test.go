@@ -3,6 +3,7 @@ package mqttin_test
 import (
 	"encoding/binary"
 	"fmt"
+	"log/slog"
 	"net"
 	"slices"
 	"strings"
@@ -352,5 +353,29 @@ func TestHostilePackets(t *testing.T) {
 	}
 	if n := d.metric("foodflow_mqttin_closed_connections_total", "panic"); n != 1 {
 		t.Errorf("%v panics are counted", n)
+	}
+}
+
+// TestConfig: every field that is wrong is named, at once.
+func TestConfig(t *testing.T) {
+	if err := mqttin.DefaultConfig().Validate(); err != nil {
+		t.Error(err)
+	}
+	err := mqttin.Config{}.Validate()
+	for _, field := range []string{"clients", "pending", "tenant_share", "max_packet", "max_connect", "in_flight", "login_time", "keep_alive", "recheck"} {
+		if !strings.Contains(fmt.Sprint(err), "mqtt."+field) {
+			t.Errorf("%s is not named: %v", field, err)
+		}
+	}
+	small := mqttin.DefaultConfig()
+	small.MaxPacket = 768 << 10
+	limits := ingest.DefaultLimits()
+	limits.Body, limits.Decoded, limits.InFlight = 1<<19, 1<<19, 1<<20
+	svc, err := ingest.NewService(directory.NewStore(), nil, nil, limits, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := mqttin.New(small, svc, nil, slog.New(slog.DiscardHandler), nil); err == nil || !strings.Contains(err.Error(), "max_packet") {
+		t.Errorf("a packet larger than a tenant's share: %v", err)
 	}
 }

@@ -71,7 +71,7 @@ func (c Config) Validate() error {
 		"recheck: must be positive, and below a second to be kept": c.Recheck > 0 && c.Recheck < time.Second,
 	} {
 		if !ok {
-			errs = append(errs, errors.New("ingest.mqtt."+name))
+			errs = append(errs, errors.New("mqtt."+name))
 		}
 	}
 	return errors.Join(errs...)

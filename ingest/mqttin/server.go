@@ -56,7 +56,7 @@ func New(cfg Config, svc *ingest.Service, dead DeadLetters, logger *slog.Logger,
 	}
 	l := svc.Limits()
 	if share := int64(float64(l.InFlight) * l.Quotas.TenantShare); share < 2*int64(cfg.MaxPacket)+readBuffer {
-		return nil, fmt.Errorf("ingest.mqtt.max_packet: two packets of %d bytes don't fit into a tenant's share of the bytes in flight, %d", cfg.MaxPacket, share)
+		return nil, fmt.Errorf("mqtt.max_packet: two packets of %d bytes don't fit into a tenant's share of the bytes in flight, %d", cfg.MaxPacket, share)
 	}
 	caps := mqtt.NewDefaultServerCapabilities()
 	caps.MaximumClients = int64(cfg.Clients)
