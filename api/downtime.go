@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -195,12 +196,16 @@ func (p *stopPage) item(x downtime.Stop) stopItem {
 // read gives the ledger's minutes and the states that hold in them. States are
 // read past the end as far as tells a minor stop from a breakdown.
 func (p *stopPage) read(ctx context.Context, from, to int64) ([]downtime.Minute, []downtime.Change, error) {
+	var states []query.LineState
+	var failed error
+	both := make(chan struct{})
+	go func() { // beside the other: a page costs the slower of the two
+		defer close(both)
+		states, failed = p.s.Readings.LineStates(ctx, p.line.Tenant, p.line.ID, from, to+p.policy().MinorStopMS+minuteMS)
+	}()
 	parts, err := p.s.Readings.OEE(ctx, query.OEEQuery{Tenant: p.line.Tenant, Line: p.line.ID, From: from, To: to, BucketMS: minuteMS})
-	if err != nil {
-		return nil, nil, err
-	}
-	states, err := p.s.Readings.LineStates(ctx, p.line.Tenant, p.line.ID, from, to+p.policy().MinorStopMS+minuteMS)
-	if err != nil {
+	<-both
+	if err = errors.Join(err, failed); err != nil {
 		return nil, nil, err
 	}
 	minutes := make([]downtime.Minute, len(parts))

@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"sync"
 
 	"github.com/foodflow/foodflow/clickhouse/query"
 	"github.com/foodflow/foodflow/internal/demo"
@@ -11,6 +12,7 @@ import (
 // fakeReadings stands for ClickHouse; the read models themselves are tested on
 // the engine in clickhouse/query.
 type fakeReadings struct {
+	mu      sync.Mutex // guards asked
 	raw     []query.Reading
 	parts   []query.OEEParts
 	states  []query.LineState
@@ -43,7 +45,9 @@ func (f *fakeReadings) Anomalies(_ context.Context, q query.AnomaliesQuery) ([]q
 
 // OEE gives parts as they are, or sums minutes as ClickHouse would.
 func (f *fakeReadings) OEE(_ context.Context, q query.OEEQuery) ([]query.OEEParts, error) {
+	f.mu.Lock()
 	f.asked = append(f.asked, q.Tenant)
+	f.mu.Unlock()
 	if f.minutes == nil {
 		return f.parts, f.err
 	}
@@ -67,7 +71,9 @@ func (f *fakeReadings) OEE(_ context.Context, q query.OEEQuery) ([]query.OEEPart
 }
 
 func (f *fakeReadings) LineStates(_ context.Context, tenant, _ plant.ID, from, to int64) (out []query.LineState, err error) {
+	f.mu.Lock()
 	f.asked = append(f.asked, tenant)
+	f.mu.Unlock()
 	for _, x := range f.states {
 		if x.TS < from {
 			out = out[:0]

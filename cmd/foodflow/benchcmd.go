@@ -15,6 +15,7 @@ type benchCmd struct {
 	Names    []string `arg:"" optional:"" help:"Which benchmarks; all without a name."`
 	JSON     string   `help:"Write the figures here." name:"json" type:"path" placeholder:"FILE"`
 	Readings int      `help:"Readings for the processors." default:"6000000"`
+	Rows     int      `help:"Readings in the table that the API reads from." default:"10000000"`
 	Profile  string   `help:"Write a CPU profile here." type:"path" placeholder:"FILE"`
 	CacheDir string   `help:"Where engines are installed." type:"path" placeholder:"DIR"`
 }
@@ -61,7 +62,7 @@ func (c *benchCmd) Run(e *env) error {
 		}
 		defer pprof.StopCPUProfile()
 	}
-	env := bench.Env{ClickHouse: "http://" + addrs["clickhouse"], EnginePID: p.PID(), Dir: dir, Readings: c.Readings, Logger: newLogger("warn", "text")}
+	env := bench.Env{ClickHouse: "http://" + addrs["clickhouse"], EnginePID: p.PID(), Dir: dir, Readings: c.Readings, Rows: c.Rows, Logger: newLogger("warn", "text")}
 	results, err := bench.Run(e.ctx, env, c.Names, e.out)
 	if err != nil {
 		return err

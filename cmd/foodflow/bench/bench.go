@@ -29,7 +29,9 @@ type Env struct {
 	Dir       string
 	// Readings is how many readings the processors get.
 	Readings int
-	Logger   *slog.Logger
+	// Rows is how many readings the table of api-reads has.
+	Rows   int
+	Logger *slog.Logger
 }
 
 // benchmark makes one or more figures.
@@ -46,6 +48,8 @@ func all() []benchmark {
 		{"ingest-mqtt", ingestMQTT},
 		{"processors", processors},
 		{"latency", latency},
+		{"stream-latency", streamLatency},
+		{"api-reads", apiReads},
 		{"restart", restart},
 	}
 }
