@@ -39,18 +39,19 @@ import (
 // world is an API on a real Postgres with two tenants: demo, which also runs
 // the installation, and rival.
 type world struct {
-	t      testing.TB
-	s      *Server
-	db     *postgres.DB
-	m      *migrate.Migrator
-	dir    *directory.Store
-	seed   masterdata.Seed
-	read   *fakeReadings
-	rec    *fakeRecorder
-	logs   *safeBuffer
-	cfg    postgres.Config
-	hasher *password.Hasher
-	jobs   *job.Service // not started: a test that needs the work done does
+	t        testing.TB
+	s        *Server
+	db       *postgres.DB
+	m        *migrate.Migrator
+	dir      *directory.Store
+	seed     masterdata.Seed
+	read     *fakeReadings
+	rec      *fakeRecorder
+	logs     *safeBuffer
+	cfg      postgres.Config
+	hasher   *password.Hasher
+	jobs     *job.Service // not started: a test that needs the work done does
+	exported func(*job.Run) any
 
 	adminToken string // of the last call of admin
 }
@@ -95,10 +96,10 @@ func newWorldOn(t testing.TB, pc postgres.Config, direct string) *world {
 	must(t, keys.Load(t.Context()))
 	jc := job.DefaultConfig()
 	jc.Poll = 50 * time.Millisecond
-	w.jobs, err = job.New(jc, w.db, []job.Kind{tenancy.ProvisionKind(store, m)}, nil, log)
+	w.jobs, err = job.New(jc, w.db, []job.Kind{tenancy.ProvisionKind(store, m), {Name: tenancy.KindExport, Steps: w.work()}, {Name: tenancy.KindDelete, Steps: w.work()}}, nil, log)
 	must(t, err)
 	cfg := DefaultConfig()
-	cfg.Secret, cfg.OperatorTenant, cfg.Rate, cfg.Burst = secret, demo.TenantKey, 1e6, 1e6
+	cfg.Secret, cfg.Archives, cfg.OperatorTenant, cfg.Rate, cfg.Burst = secret, t.TempDir(), demo.TenantKey, 1e6, 1e6
 	codec, err := schemas.NewStaticCodec()
 	must(t, err)
 	// Not run: only the tests of the stream have a Kafka.
@@ -112,6 +113,17 @@ func newWorldOn(t testing.TB, pc postgres.Config, direct string) *world {
 	must(t, err)
 	w.sync()
 	return w
+}
+
+// work stands for export and deletion, which are tested in internal/tenancy: it
+// writes what exported says.
+func (w *world) work() []job.Step {
+	return []job.Step{{Name: "write", Do: func(_ context.Context, r *job.Run) error {
+		if w.exported != nil {
+			r.Result(w.exported(r))
+		}
+		return nil
+	}}}
 }
 
 func must(t testing.TB, err error) {

@@ -21,6 +21,8 @@ type Config struct {
 	// OperatorTenant is the key of the tenant whose admins manage tenants; ""
 	// lets nobody.
 	OperatorTenant string
+	// Archives is where exports of tenants lie.
+	Archives string
 	// Rate and Burst bound the requests of one principal, or of one address
 	// without credentials: a second, and at once.
 	Rate  float64

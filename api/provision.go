@@ -79,6 +79,9 @@ func (s *Server) provision(ctx context.Context, in *provisionIn) (*provisionOut,
 	if err != nil {
 		return nil, err
 	}
+	if err := s.Store.Audit(ctx, principal(ctx).Actor(), "TenantCreationRequested", "tenant/"+n.Key, map[string]string{"key": n.Key, "name": n.Name}); err != nil {
+		return nil, err
+	}
 	if asynchronous(in.Prefer) {
 		id := plant.NewID()
 		if found != nil {

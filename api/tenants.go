@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"net/http"
+	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -66,23 +67,27 @@ func (s *Server) tenantRoutes() {
 		return out, nil
 	})
 	handle(s, admins(), tenantOp(http.MethodGet, "/{id}", "get-tenant", "Read one"), func(ctx context.Context, in *oneIn) (*oneOut[masterdata.Tenant], error) {
-		t, err := s.Store.Tenant(ctx, in.ID)
+		t, err := s.tenant(ctx, in.ID)
 		if err != nil {
 			return nil, err
-		}
-		if t.ID != principal(ctx).Tenant && s.operator(ctx) != nil {
-			return nil, missing("tenant")
 		}
 		return &oneOut[masterdata.Tenant]{etag(t.Version), t}, nil
 	})
 	s.provisionRoute()
+	s.eraseRoutes()
 	for verb, do := range map[string]func(context.Context, string) (*masterdata.Tenant, error){"suspend": s.Store.Suspend, "resume": s.Store.Resume} {
 		handle(s, admins(), tenantOp(http.MethodPost, "/{id}/"+verb, verb+"-tenant", "Set whether the tenant's keys and log-ins are accepted"), func(ctx context.Context, in *tenantIn) (*oneOut[masterdata.Tenant], error) {
 			if err := s.operator(ctx); err != nil {
 				return nil, err
 			}
-			t, err := do(ctx, in.ID)
+			t, err := s.Store.Tenant(ctx, in.ID)
 			if err != nil {
+				return nil, err
+			}
+			if err := s.audit(ctx, "Tenant"+strings.ToUpper(verb[:1])+verb[1:]+"Requested", t); err != nil {
+				return nil, err
+			}
+			if t, err = do(ctx, in.ID); err != nil {
 				return nil, err
 			}
 			return &oneOut[masterdata.Tenant]{etag(t.Version), t}, nil

@@ -31,21 +31,23 @@ import (
 )
 
 type apiCmd struct {
-	HTTPAddr       string          `help:"Listen for HTTP." name:"http-addr" default:"127.0.0.1:8080"`
-	HTTPTLS        serverTLS       `embed:"" prefix:"http-tls-"`
-	AdminAddr      string          `help:"Listen for operators." default:"127.0.0.1:9083"`
-	Admin          adminFlags      `embed:"" prefix:"admin-"`
-	CacheDir       string          `help:"Folder for what the registry said." placeholder:"DIR"`
-	SecretFile     string          `help:"File with the installation's secret, 64 hexadecimal digits; made when missing." type:"path" default:"foodflow.secret"`
-	Origins        []string        `help:"Origins that may call from a browser." placeholder:"URL"`
-	OperatorTenant string          `help:"Key of the tenant whose admins manage tenants." placeholder:"KEY"`
-	BehindTLS      bool            `help:"Clients reach this port by HTTPS through something in front of it." name:"behind-tls"`
-	Quota          rateFlags       `embed:"" prefix:"quota-"`
-	Kafka          kafkaFlags      `embed:"" prefix:"kafka-"`
-	Registry       registryFlags   `embed:"" prefix:"registry-"`
-	Clickhouse     clickhouseFlags `embed:"" prefix:"clickhouse-"`
-	Postgres       postgresFlags   `embed:"" prefix:"postgres-"`
-	Replica        replicaFlags    `embed:"" prefix:"postgres-replica-"`
+	HTTPAddr        string          `help:"Listen for HTTP." name:"http-addr" default:"127.0.0.1:8080"`
+	HTTPTLS         serverTLS       `embed:"" prefix:"http-tls-"`
+	AdminAddr       string          `help:"Listen for operators." default:"127.0.0.1:9083"`
+	Admin           adminFlags      `embed:"" prefix:"admin-"`
+	CacheDir        string          `help:"Folder for what the registry said." placeholder:"DIR"`
+	SecretFile      string          `help:"File with the installation's secret, 64 hexadecimal digits; made when missing." type:"path" default:"foodflow.secret"`
+	Origins         []string        `help:"Origins that may call from a browser." placeholder:"URL"`
+	OperatorTenant  string          `help:"Key of the tenant whose admins manage tenants." placeholder:"KEY"`
+	BehindTLS       bool            `help:"Clients reach this port by HTTPS through something in front of it." name:"behind-tls"`
+	ArchivesDir     string          `help:"Folder where exports of tenants lie; every api process of an installation needs the same." type:"path" default:"foodflow.archives"`
+	ProcessorsGroup string          `help:"Consumer group of the processors, which a tenant's deletion waits for." default:"foodflow-processors"`
+	Quota           rateFlags       `embed:"" prefix:"quota-"`
+	Kafka           kafkaFlags      `embed:"" prefix:"kafka-"`
+	Registry        registryFlags   `embed:"" prefix:"registry-"`
+	Clickhouse      clickhouseFlags `embed:"" prefix:"clickhouse-"`
+	Postgres        postgresFlags   `embed:"" prefix:"postgres-"`
+	Replica         replicaFlags    `embed:"" prefix:"postgres-replica-"`
 }
 
 // queryLimit bounds one statement of the read models.
@@ -146,7 +148,7 @@ func (c *apiCmd) server(e *env, r *role, db *postgres.DB, codec *schemas.Codec, 
 	if err := r.start(e.ctx, "log-ins", logins.Run); err != nil {
 		return nil, nil, err
 	}
-	jobs, err := c.jobs(e.ctx, r, db, keys, store, m)
+	jobs, err := c.jobs(e.ctx, r, db, append(upkeep(keys, store), c.tenantWork(store, m, chc, cl, secret)...))
 	if err != nil {
 		return nil, nil, err
 	}
@@ -167,10 +169,14 @@ func (c *apiCmd) server(e *env, r *role, db *postgres.DB, codec *schemas.Codec, 
 }
 
 // jobs starts periodic and long work.
-func (c *apiCmd) jobs(ctx context.Context, r *role, db *postgres.DB, keys *auth.Keys, store *masterdata.Store, m *migrate.Migrator) (*job.Service, error) {
-	var s *job.Service // the kinds that tidy up after it are part of it
-	forget := func(ctx context.Context) (int64, error) { return s.Forget(ctx) }
-	s, err := job.New(job.DefaultConfig(), db, append(upkeep(keys, store, forget), tenantWork(store, m)...), r.reg, r.logger)
+func (c *apiCmd) jobs(ctx context.Context, r *role, db *postgres.DB, kinds []job.Kind) (*job.Service, error) {
+	var s *job.Service // the kind that tidies up after it is part of it
+	kinds = append(kinds, hourly("finished-jobs", "forget", func(ctx context.Context, run *job.Run) error {
+		n, err := s.Forget(ctx)
+		run.Count("forgotten", n)
+		return err
+	}))
+	s, err := job.New(job.DefaultConfig(), db, kinds, r.reg, r.logger)
 	if err != nil {
 		return nil, err
 	}

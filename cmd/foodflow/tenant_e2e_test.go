@@ -35,6 +35,9 @@ func (c *caller) do(method, url string, body any, want int) map[string]any {
 		c.in.t.Fatal(err)
 	}
 	req.Header.Set("Content-Type", "application/json")
+	if method == http.MethodDelete {
+		req.Header.Set("If-Match", "*")
+	}
 	if c.token != "" {
 		req.Header.Set("Authorization", "Bearer "+c.token)
 	} else if c.key != "" {

@@ -22,6 +22,9 @@ type tenantsCmd struct {
 	List    tenantListCmd    `cmd:"" help:"List tenants."`
 	Suspend tenantSuspendCmd `cmd:"" help:"Refuse a tenant's keys and log-ins."`
 	Resume  tenantResumeCmd  `cmd:"" help:"Accept them again."`
+	Export  tenantExportCmd  `cmd:"" help:"Write all that is kept of a tenant into one archive."`
+	Delete  tenantDeleteCmd  `cmd:"" help:"Delete a suspended tenant with all that is kept of it, and print the report."`
+	Report  tenantReportCmd  `cmd:"" help:"Print the report of a deletion and check the chain of reports."`
 }
 
 // storeFlags open the master data.

@@ -184,7 +184,7 @@ func (u *upRun) startRoles(ctx context.Context) error {
 	common := []string{"--kafka-brokers", u.kafka, "--registry-url", u.registry, "--cache-dir", u.DataDir}
 	if err := u.child(ctx, "api", append([]string{
 		"api", "--http-addr", u.addrs["api"], "--admin-addr", u.addrs["api-admin"], "--clickhouse-url", u.clickhouse,
-		"--secret-file", u.dir("secret"), "--operator-tenant", demo.TenantKey,
+		"--secret-file", u.dir("secret"), "--archives-dir", u.dir("archives"), "--operator-tenant", demo.TenantKey,
 	}, common...)...); err != nil {
 		return err
 	}

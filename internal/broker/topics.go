@@ -54,6 +54,10 @@ func Topics() []Topic {
 	}
 }
 
+// CompactionLag is how long a compacted topic may keep a value that a later
+// record has replaced.
+const CompactionLag = 24 * time.Hour
+
 // configs gives the topic's settings for a cluster of so many brokers.
 func (t Topic) configs(replicas int16) map[string]*string {
 	retention := int64(-1)
@@ -69,6 +73,8 @@ func (t Topic) configs(replicas int16) map[string]*string {
 	if t.Compact {
 		// delete beside compact lets records be removed by DeleteRecords.
 		c["cleanup.policy"] = kadm.StringPtr("compact,delete")
+		// So it can be said by when what a deleted tenant had here is gone.
+		c["max.compaction.lag.ms"] = kadm.StringPtr(strconv.FormatInt(CompactionLag.Milliseconds(), 10))
 	}
 	if replicas >= 3 {
 		c["min.insync.replicas"] = kadm.StringPtr("2")

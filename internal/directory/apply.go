@@ -47,6 +47,9 @@ func (s *Store) Apply(e *schemas.DirectoryEntry) error {
 		s.versions[e.ID] = e.Version
 	}
 	s.changes.Add(1)
+	if e.Kind == KindTenant && s.Deleting(e.ID) {
+		s.deletions.Add(1)
+	}
 	return nil
 }
 

@@ -27,6 +27,7 @@ type Store struct {
 	reasons   kind[StopReason]
 	keys      kind[APIKey] // by ID and by (zero, Public)
 	changes   atomic.Uint64
+	deletions atomic.Uint64
 }
 
 // kind holds the things of one kind by id and by their tenant's key.
@@ -120,6 +121,16 @@ func (s *Store) Sensors() iter.Seq[*Sensor] { return s.sensors.byID.each }
 // Changes counts the entries applied so far. Who keeps something derived from
 // an entry compares it, or the entry's pointer, to see that it is stale.
 func (s *Store) Changes() uint64 { return s.changes.Load() }
+
+// Deletions counts the entries so far that said of a tenant that it is being
+// deleted. Who keeps state of tenants compares it to see that some must go.
+func (s *Store) Deletions() uint64 { return s.deletions.Load() }
+
+// Deleting says whether nothing of a tenant may be kept any longer.
+func (s *Store) Deleting(id plant.ID) bool {
+	t, ok := s.Tenant(id)
+	return ok && t.Deleting
+}
 
 func findID[T any](s *Store, k *kind[T], id plant.ID) (*T, bool) {
 	v := k.byID.find(hashID(s.seed, id), func(v *T) bool { i, _, _ := k.name(v); return i == id })

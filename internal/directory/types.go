@@ -25,8 +25,11 @@ type Tenant struct {
 	Key  string   `json:"key"` // lower case letters, digits and dashes; unique in the installation
 	Name string   `json:"name"`
 	// Suspended refuses every key and log-in of the tenant.
-	Suspended bool  `json:"suspended,omitempty"`
-	Quota     Quota `json:"quota,omitzero"` // of all its keys together
+	Suspended bool `json:"suspended,omitempty"`
+	// Deleting says that nothing of the tenant may be kept any longer: who holds
+	// state of it lets go of that.
+	Deleting bool  `json:"deleting,omitempty"`
+	Quota    Quota `json:"quota,omitzero"` // of all its keys together
 }
 
 // Line is a production line.

@@ -16,6 +16,8 @@ type Kind struct {
 	Steps []Step // done in order, each once unless interrupted
 	// Every makes the work periodic; 0: on request.
 	Every time.Duration
+	// Attempts is how often it is tried; 0: Config.MaxAttempts.
+	Attempts int
 }
 
 // Step is a part of the work that is noted as done.

@@ -1,6 +1,7 @@
 package job
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -122,7 +123,7 @@ func (s *Service) settle(ctx context.Context, r *Run, err error, lost bool) erro
 		// Not the work's fault: it doesn't count as an attempt.
 		s.m.ended.WithLabelValues(r.kind.Name, "stopped").Inc()
 		return errors.Join(err, s.update(ctx, r.Job.ID, r.owner, release+", attempts = attempts - 1"))
-	case hopeless(err) || r.Job.Attempts >= s.cfg.MaxAttempts:
+	case hopeless(err) || r.Job.Attempts >= cmp.Or(r.kind.Attempts, s.cfg.MaxAttempts):
 		log.ErrorContext(ctx, "job given up", "attempts", r.Job.Attempts, "error", err)
 		s.m.ended.WithLabelValues(r.kind.Name, "failed").Inc()
 		return s.update(ctx, r.Job.ID, r.owner, ended+", state = 'failed', error = $3", shown(err))

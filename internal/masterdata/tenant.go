@@ -169,7 +169,7 @@ func (s *Store) changeTenant(ctx context.Context, idOrKey, event string, alter f
 			return err
 		}
 		t.Version, t.UpdatedAt = t.Version+1, w.now
-		entry := directory.Tenant{ID: t.ID, Key: t.Key, Name: t.Name, Suspended: t.State != TenantActive}
+		entry := directory.Tenant{ID: t.ID, Key: t.Key, Name: t.Name, Suspended: t.State != TenantActive, Deleting: t.State == TenantDeleting}
 		if err := w.publish(ctx, directory.KindTenant, t.ID, t.Version, entry); err != nil {
 			return err
 		}

@@ -40,6 +40,38 @@ func prepareTenant(ctx context.Context, db *sql.DB, schema string) error {
 	return exec(ctx, db, "CREATE SCHEMA IF NOT EXISTS "+schema, createRole(role), member(groupRole, "'"+role+"'"), member(role, "current_user"))
 }
 
+// Drop removes a tenant's schema with all that is in it, and its role. What is
+// gone already is no error.
+func (m *Migrator) Drop(ctx context.Context, id plant.ID) error {
+	schema := postgres.Schema(id)
+	db := m.open(SharedSchema)
+	defer db.Close()
+	drop := func(ctx context.Context, db *sql.DB) error {
+		role := roleOf(schema)
+		return exec(ctx, db,
+			"DROP SCHEMA IF EXISTS "+schema+" CASCADE",
+			// Its rights in the installation's schema go with OWNED.
+			"DO $$ BEGIN IF EXISTS (SELECT FROM pg_roles WHERE rolname = '"+role+"') THEN DROP OWNED BY "+role+"; DROP ROLE "+role+"; END IF; END $$",
+		)
+	}
+	if err := locked(ctx, db, schema, drop); err != nil {
+		return fmt.Errorf("dropping tenant %s: %w", id, err)
+	}
+	return nil
+}
+
+// Left names what there is of a tenant's schema and role.
+func (m *Migrator) Left(ctx context.Context, id plant.ID) (schema, role bool, err error) {
+	db := m.open(SharedSchema)
+	defer db.Close()
+	err = db.QueryRowContext(ctx, "SELECT count(*) > 0, (SELECT count(*) > 0 FROM pg_roles WHERE rolname = $2) FROM pg_namespace WHERE nspname = $1",
+		postgres.Schema(id), postgres.Role(id)).Scan(&schema, &role)
+	if err != nil {
+		return false, false, fmt.Errorf("looking for tenant %s: %w", id, err)
+	}
+	return schema, role, nil
+}
+
 // grantTenant gives a tenant's role its own schema, without change of what is
 // only ever added to.
 func grantTenant(ctx context.Context, db *sql.DB, schema string) error {

@@ -12,9 +12,11 @@ import (
 type snapshotting struct {
 	at   []int64 // offsets it covers
 	size int
-	done chan struct{} // closed by the storing goroutine
-	ref  Ref           // set before done is closed
-	err  error         // likewise
+	// purges says that the snapshot before has state that must go.
+	purges bool
+	done   chan struct{} // closed by the storing goroutine
+	ref    Ref           // set before done is closed
+	err    error         // likewise
 }
 
 // finished is closed when the snapshot is stored; nil (never) without one.
@@ -26,9 +28,12 @@ func (s *snapshotting) finished() <-chan struct{} {
 }
 
 // maySnapshot adopts a stored snapshot and begins the next when it is due: by
-// time and records, or because the ledger grows near its limit, in which case
+// time and records, because state was let go of, or because the ledger grows near its limit, in which case
 // the worker waits for it.
 func (w *worker) maySnapshot(ctx context.Context) error {
+	if err := w.purge(); err != nil {
+		return err
+	}
 	full := len(w.ledger.encode()) > maxLedger
 	if w.snap != nil {
 		if full {
@@ -46,10 +51,27 @@ func (w *worker) maySnapshot(ctx context.Context) error {
 		}
 	}
 	due := w.sinceSnap >= w.cfg.SnapshotRecords && time.Since(w.lastSnap) >= w.cfg.SnapshotEvery
-	if !due && !full {
+	if !due && !full && !w.purged {
 		return nil
 	}
 	return w.beginSnapshot(ctx)
+}
+
+// purgeEvery is how often a slot without records asks whether state must go.
+const purgeEvery = time.Second
+
+// purge lets the task drop what it may no longer keep.
+func (w *worker) purge() error {
+	p, ok := w.task.(Purger)
+	if !ok {
+		return nil
+	}
+	purged, err := p.Purge()
+	if err != nil {
+		return fmt.Errorf("letting go of state: %w", err)
+	}
+	w.purged = w.purged || purged
+	return nil
 }
 
 // beginSnapshot copies the state as of now and stores it in the background.
@@ -58,8 +80,8 @@ func (w *worker) beginSnapshot(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("taking snapshot: %w", err)
 	}
-	s := &snapshotting{at: slices.Clone(w.pos), size: len(state), done: make(chan struct{})}
-	w.snap, w.lastSnap, w.sinceSnap = s, time.Now(), 0
+	s := &snapshotting{at: slices.Clone(w.pos), size: len(state), purges: w.purged, done: make(chan struct{})}
+	w.snap, w.lastSnap, w.sinceSnap, w.purged = s, time.Now(), 0, false
 	go func() {
 		defer close(s.done)
 		s.ref, s.err = w.store.Save(ctx, w.slot.Partition, state)
@@ -78,7 +100,7 @@ func (w *worker) adopt(ctx context.Context) error {
 			return fmt.Errorf("storing snapshot: %w", s.err)
 		}
 		w.logger.Warn("snapshot not stored", "partition", w.slot.Partition, "error", s.err)
-		w.sinceSnap = w.cfg.SnapshotRecords
+		w.sinceSnap, w.purged = w.cfg.SnapshotRecords, w.purged || s.purges
 		return nil
 	}
 	old := w.ledger.snap

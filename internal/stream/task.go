@@ -96,6 +96,15 @@ type Task interface {
 	Release()
 }
 
+// Purger is a task whose state may have to shrink although no record says so.
+type Purger interface {
+	// Purge lets go of what may no longer be kept and says whether there was any;
+	// then a snapshot is taken without it, and the one before removed. It is called
+	// between batches, about once a second when nothing comes, so it must be cheap
+	// when there is nothing to do.
+	Purge() (bool, error)
+}
+
 // Tasks makes the task of a slot.
 type Tasks func(Slot) (Task, error)
 

@@ -35,7 +35,8 @@ type worker struct {
 
 	snap      *snapshotting // under way, nil when none
 	lastSnap  time.Time
-	sinceSnap int // records folded since the last snapshot was begun
+	sinceSnap int  // records folded since the last snapshot was begun
+	purged    bool // state went that the last snapshot still has
 
 	ahead     []atomic.Int64 // records on the broker behind the last fetched; set by the poll loop
 	flushedAt atomic.Int64   // broker time of the last record flushed, ms
@@ -118,6 +119,9 @@ func (w *worker) await(ctx context.Context) (Reason, error) {
 				if wait = w.cfg.HoldBack - time.Since(lv.newest); wait <= 0 {
 					return ReasonIdle, nil
 				}
+			}
+			if _, ok := w.task.(Purger); ok {
+				wait = min(wait, purgeEvery)
 			}
 			if err := w.maySnapshot(ctx); err != nil {
 				return 0, err

@@ -22,21 +22,46 @@ func sortedLines(m map[plant.ID]*line) []plant.ID {
 // AppendState appends the state of every sensor and line, in order of their ids,
 // so that equal states are equal bytes. It may be called between batches only.
 func (t *task) AppendState(b []byte) ([]byte, error) {
+	return t.appendState(b, t.sensors.sorted(), sortedLines(t.lines)), nil
+}
+
+func (t *task) appendState(b []byte, sensors []int32, lines []plant.ID) []byte {
 	b = append(b, stateVersion)
 	b = binary.AppendVarint(binary.AppendVarint(b, t.now), t.handed)
-	b = binary.AppendUvarint(b, uint64(t.sensors.n))
-	for _, i := range t.sensors.sorted() {
+	b = binary.AppendUvarint(b, uint64(len(sensors)))
+	for _, i := range sensors {
 		s := t.sensors.at(i)
 		b = append(append(append(b, s.id[:]...), s.tenant[:]...), s.lineID[:]...)
 		b = s.minute.AppendState(s.detector.AppendState(s.replay.AppendState(b)))
 	}
-	b = binary.AppendUvarint(b, uint64(len(t.lines)))
-	for _, id := range sortedLines(t.lines) {
+	b = binary.AppendUvarint(b, uint64(len(lines)))
+	for _, id := range lines {
 		l := t.lines[id]
 		b = append(append(b, id[:]...), l.tenant[:]...)
 		b = l.ledger.AppendState(binary.AppendVarint(b, l.sign))
 	}
-	return b, nil
+	return b
+}
+
+// Purge drops the state of tenants that are being deleted. It copies what stays,
+// since a sensor's place never changes; that is for once in a tenant's life.
+func (t *task) Purge() (bool, error) {
+	n := t.deps.Directory.Deletions()
+	if n == t.deletions {
+		return false, nil
+	}
+	gone := t.deps.Directory.Deleting
+	sensors := slices.DeleteFunc(t.sensors.sorted(), func(i int32) bool { return gone(t.sensors.at(i).tenant) })
+	lines := slices.DeleteFunc(sortedLines(t.lines), func(id plant.ID) bool { return gone(t.lines[id].tenant) })
+	if len(sensors) == int(t.sensors.n) && len(lines) == len(t.lines) {
+		t.deletions = n
+		return false, nil
+	}
+	if err := t.RestoreState(t.appendState(nil, sensors, lines)); err != nil {
+		return false, err
+	}
+	t.deletions = n
+	return true, nil
 }
 
 // RestoreState reads what AppendState wrote.

@@ -76,6 +76,8 @@ type task struct {
 	messages  []broker.Message
 	counts    counts
 
+	deletions uint64 // directory.Store.Deletions at the last Purge
+
 	configs configs
 	found   anomaly.Findings
 	reading plant.Reading

@@ -24,9 +24,9 @@ import (
 // chunkSize is the length of a chunk's part of the state.
 const chunkSize = 512 << 10
 
-// headSize is the length of what stands before it: the snapshot's id, the
+// HeadSize is the length of what stands before it: the snapshot's id, the
 // chunk's number, the number of chunks, and the CRC-32C of the part.
-const headSize = 16 + 4 + 4 + 4
+const HeadSize = 16 + 4 + 4 + 4
 
 // Store saves and loads. It is safe for concurrent use.
 type Store struct {
@@ -55,7 +55,7 @@ func (s *Store) Save(ctx context.Context, partition int32, state []byte) (stream
 	recs := make([]*kgo.Record, n)
 	for i := range recs {
 		part := state[i*chunkSize : min(len(state), (i+1)*chunkSize)]
-		v := append(make([]byte, 0, headSize+len(part)), id[:]...)
+		v := append(make([]byte, 0, HeadSize+len(part)), id[:]...)
 		v = binary.BigEndian.AppendUint32(v, uint32(i))
 		v = binary.BigEndian.AppendUint32(v, uint32(n))
 		v = binary.BigEndian.AppendUint32(v, crc32.Checksum(part, crc32.MakeTable(crc32.Castagnoli)))
@@ -114,10 +114,10 @@ type assembly struct {
 }
 
 func (a *assembly) add(v []byte) error {
-	if len(v) < headSize {
+	if len(v) < HeadSize {
 		return fmt.Errorf("chunk of %d bytes", len(v))
 	}
-	number, count, sum, part := binary.BigEndian.Uint32(v[16:]), binary.BigEndian.Uint32(v[20:]), binary.BigEndian.Uint32(v[24:]), v[headSize:]
+	number, count, sum, part := binary.BigEndian.Uint32(v[16:]), binary.BigEndian.Uint32(v[20:]), binary.BigEndian.Uint32(v[24:]), v[HeadSize:]
 	if a.id == nil {
 		a.id, a.want = v[:16], count
 	}
