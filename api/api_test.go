@@ -364,11 +364,27 @@ func TestBatchLife(t *testing.T) {
 	w.call(token, "POST", "/api/v1/plant-ops/batches", in).want(t, 201)
 	one := "/api/v1/plant-ops/batches/B-1"
 	w.call(token, "POST", one+"/complete", map[string]any{"actual_quantity": 1, "scrap_quantity": 0}).want(t, 409)
+	if text := string(w.call(token, "GET", one+"/oee", nil).want(t, 409).body); !strings.Contains(text, "planned and has not run") {
+		t.Errorf("no reason in %s", text)
+	}
 	w.call(token, "POST", one+"/start", nil).want(t, 200)
-	w.call(token, "POST", one+"/start", nil).want(t, 409)
+	if text := string(w.call(token, "POST", one+"/start", nil).want(t, 409).body); !strings.Contains(text, "a batch that is running can't become running") {
+		t.Errorf("no reason in %s", text)
+	}
+	w.call(token, "GET", one+"/oee", nil).want(t, 200)
 	w.call(token, "PATCH", one, map[string]any{"product_id": demo.ID("product", "toast-500")}, "If-Match", "*").want(t, 422)
 	got := w.call(token, "POST", one+"/complete", map[string]any{"actual_quantity": 900, "scrap_quantity": 100, "labour_cost": 450}).want(t, 200).json(t)
 	f := got["figures"].(map[string]any)
+	w.read.parts = []query.OEEParts{{PlannedBusy: 60_000, Run: 30_000, Running: 30_000, Breakdown: 30_000, Total: 10, Good: 9, Scrap: 1, IdealTotal: 20_000, IdealGood: 18_000, Units: "bottle"}}
+	run := w.call(token, "GET", one+"/oee", nil).want(t, 200).json(t)
+	started, err := time.Parse(time.RFC3339, got["started_at"].(string))
+	must(t, err)
+	if q := w.read.oee; q.From != started.UnixMilli()/minuteMS*minuteMS || q.To <= q.From || q.Line != demo.ID("line", demo.Bottling) || q.Tenant != demo.TenantID() {
+		t.Errorf("asked for %+v", q)
+	}
+	if fmt.Sprint(run["oee"].(map[string]any)["figures"].(map[string]any)["oee"]) != "0.3" || run["batch_figures"].(map[string]any)["yield"] != 0.9 || run["losses"].(map[string]any)["breakdown_ms"] != 30000.0 {
+		t.Errorf("run %v", run)
+	}
 	if got["state"] != "completed" || f["yield"] != 0.9 || f["scrap_rate"] != 0.1 || f["unit_cost"] != 0.5 {
 		t.Errorf("completed %v", got)
 	}

@@ -58,6 +58,7 @@ func (s *Server) batchRoutes() {
 	r.getRoute(s)
 	r.createRoute(s)
 	r.patchRoute(s)
+	s.batchOEERoute()
 	move(s, "start", "Start a planned batch", func(ctx context.Context, who masterdata.Actor, in *MoveIn, version int64) (*masterdata.Batch, error) {
 		return s.Store.Batches().Start(ctx, who, in.ID, version)
 	})

@@ -18,6 +18,7 @@ type fakeReadings struct {
 	states  []query.LineState
 	minutes []query.OEEParts
 	last    query.ReadingsQuery
+	oee     query.OEEQuery // the last
 	asked   []plant.ID
 	err     error
 }
@@ -46,7 +47,7 @@ func (f *fakeReadings) Anomalies(_ context.Context, q query.AnomaliesQuery) ([]q
 // OEE gives parts as they are, or sums minutes as ClickHouse would.
 func (f *fakeReadings) OEE(_ context.Context, q query.OEEQuery) ([]query.OEEParts, error) {
 	f.mu.Lock()
-	f.asked = append(f.asked, q.Tenant)
+	f.asked, f.oee = append(f.asked, q.Tenant), q
 	f.mu.Unlock()
 	if f.minutes == nil {
 		return f.parts, f.err

@@ -138,16 +138,7 @@ func oeeOp(path, id, summary string) huma.Operation {
 
 func (s *Server) oeeRoutes() {
 	handle(s, readers(), oeeOp("oee", "line-oee", "OEE of a line: parts and figures"), func(ctx context.Context, in *oeeIn) (*lineSpanOut[oeeItem], error) {
-		return span(ctx, s, in, func(p *query.OEEParts, from, to int64) oeeItem {
-			return oeeItem{
-				From: stamp(from), To: stamp(to), Product: p.Product, Units: list(p.Units), Policies: list(p.Policies), Revised: p.Revisions > 0,
-				Parts: parts{
-					PlannedBusyMS: p.PlannedBusy, RunMS: p.Run, IdealTotalMS: p.IdealTotal, IdealGoodMS: p.IdealGood,
-					Total: p.Total, Good: p.Good, Scrap: p.Scrap, StartupScrap: p.StartupScrap, Rework: p.Rework,
-				},
-				Figures: computeFigures(p, to-from),
-			}
-		})
+		return span(ctx, s, in, oeeOf)
 	})
 	handle(s, readers(), oeeOp("ledger", "line-ledger", "The time ledger of a line: time in each class"), func(ctx context.Context, in *oeeIn) (*lineSpanOut[ledgerItem], error) {
 		return span(ctx, s, in, ledgerOf)
@@ -155,6 +146,18 @@ func (s *Server) oeeRoutes() {
 	handle(s, readers(), oeeOp("losses", "line-losses", "The six big losses of a line, in time"), func(ctx context.Context, in *oeeIn) (*lineSpanOut[lossItem], error) {
 		return span(ctx, s, in, lossesOf)
 	})
+}
+
+// oeeOf shows the parts of a span and what follows from them.
+func oeeOf(p *query.OEEParts, from, to int64) oeeItem {
+	return oeeItem{
+		From: stamp(from), To: stamp(to), Product: p.Product, Units: list(p.Units), Policies: list(p.Policies), Revised: p.Revisions > 0,
+		Parts: parts{
+			PlannedBusyMS: p.PlannedBusy, RunMS: p.Run, IdealTotalMS: p.IdealTotal, IdealGoodMS: p.IdealGood,
+			Total: p.Total, Good: p.Good, Scrap: p.Scrap, StartupScrap: p.StartupScrap, Rework: p.Rework,
+		},
+		Figures: computeFigures(p, to-from),
+	}
 }
 
 // span reads the parts of a line's span and shapes each bucket.

@@ -62,7 +62,7 @@ func checkCalendar(c *Calendar) []fault.Item {
 		r.add("cycle_days", "range", "must be 1 to 366")
 	}
 	r.date("anchor", c.Anchor)
-	r.shifts("shifts", c.Shifts, c.CycleDays)
+	r.shifts("shifts", c.Shifts, c.CycleDays, true)
 	dates := map[string]bool{}
 	for i, x := range c.Exceptions {
 		at := fmt.Sprintf("exceptions[%d]", i)
@@ -71,7 +71,7 @@ func checkCalendar(c *Calendar) []fault.Item {
 			r.add(at+".date", "unique", "has two exceptions")
 		}
 		dates[x.Date] = true
-		r.shifts(at+".shifts", x.Shifts, 1)
+		r.shifts(at+".shifts", x.Shifts, 1, false)
 	}
 	return r.items
 }
@@ -84,14 +84,15 @@ func (r *rules) date(location, v string) {
 
 const minutesPerDay = 24 * 60
 
-// shifts holds that no shift overlaps another, round the end of the cycle too,
-// and that breaks lie inside theirs. Wall-clock minutes are compared; a
+// shifts holds that no shift overlaps another, round the end of the cycle too
+// where it repeats, and that breaks lie inside theirs. Wall-clock minutes are compared; a
 // daylight-saving change moves both sides alike.
-func (r *rules) shifts(location string, shifts []directory.Shift, days int) {
+func (r *rules) shifts(location string, shifts []directory.Shift, days int, repeats bool) {
 	type span struct{ from, to int }
 	var spans []span
 	for i, s := range shifts {
 		at := fmt.Sprintf("%s[%d]", location, i)
+		r.key(at+".key", s.Key, 100)
 		start, err := time.Parse("15:04", s.Start)
 		if err != nil {
 			r.add(at+".start", "time", "must be a time, HH:MM")
@@ -117,7 +118,7 @@ func (r *rules) shifts(location string, shifts []directory.Shift, days int) {
 	for i, a := range spans {
 		for _, b := range spans[i+1:] {
 			for _, shift := range []int{-cycle, 0, cycle} {
-				if a.from < b.to+shift && b.from+shift < a.to && (days > 1 || shift == 0) {
+				if a.from < b.to+shift && b.from+shift < a.to && (repeats || shift == 0) {
 					r.add(fmt.Sprintf("%s[%d]", location, i), "overlap", "overlaps another shift")
 				}
 			}

@@ -80,6 +80,9 @@ func reasonResource() *resource[StopReason] {
 			var r rules
 			r.key("key", x.Key, 100)
 			r.text("name", x.Name, 1, 200)
+			if x.ParentID != nil && *x.ParentID == x.ID {
+				r.add("parent_id", "cycle", "would make the reason a part of itself")
+			}
 			if x.Class != "" && !slices.Contains(plant.TimeClasses(), x.Class) {
 				r.add("class", "enum", "must be one of %v", plant.TimeClasses())
 			}
