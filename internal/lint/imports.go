@@ -30,6 +30,7 @@ func homes() []home {
 		{"github.com/eclipse/paho.golang", []string{"internal/feed"}},
 		{"github.com/eclipse/paho.mqtt", nil},
 		{"github.com/hamba/avro", nil},
+		{"github.com/cloudevents/sdk-go", nil},
 		{"github.com/danielgtaylor/huma", []string{"api"}},
 		{"github.com/go-chi/chi", []string{"api"}},
 		{"github.com/coder/websocket", []string{"api"}},
