@@ -119,6 +119,14 @@ func (s *Server) observe(next http.Handler) http.Handler {
 	})
 }
 
+// routeOf is the pattern that a request met, or "none".
+func routeOf(r *http.Request) string {
+	if c := chi.RouteContext(r.Context()); c != nil && c.RoutePattern() != "" {
+		return c.RoutePattern()
+	}
+	return "none"
+}
+
 // recover answers a panic with a 500 and keeps the process.
 func (s *Server) recover(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -23,6 +23,7 @@ import (
 	"github.com/foodflow/foodflow/internal/intake"
 	"github.com/foodflow/foodflow/internal/masterdata"
 	"github.com/foodflow/foodflow/internal/plant"
+	"github.com/foodflow/foodflow/internal/telemetry"
 )
 
 // Readings are the read models; query.Reader is one.
@@ -55,6 +56,7 @@ type Deps struct {
 	Live        *live.Hub
 	Registry    prometheus.Registerer // may be nil
 	Logger      *slog.Logger
+	Tracer      *telemetry.Tracer // may be nil
 	Now         func() time.Time
 }
 
@@ -89,7 +91,7 @@ func New(cfg Config, deps Deps) (*Server, error) {
 		return nil, err
 	}
 	s.gauge = intake.NewGauge(deps.Directory, cfg.Quotas, deps.Now, s.m.refused.WithLabelValues("quota").Inc)
-	s.router.Use(s.observe, s.recover, s.secure, s.cors, s.bound, subprotocolAuth)
+	s.router.Use(s.Tracer.Middleware(routeOf), s.observe, s.recover, s.secure, s.cors, s.bound, subprotocolAuth)
 	s.router.NotFound(func(w http.ResponseWriter, _ *http.Request) {
 		fault.Problem(w, fault.New(fault.NotFound, "there is no such route"))
 	})

@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/foodflow/foodflow/internal/telemetry"
 )
 
 // Client sends statements over ClickHouse's HTTP interface. It is safe for
@@ -119,6 +121,9 @@ func (c *Client) send(ctx context.Context, q url.Values, body io.Reader, size in
 	req.Header.Set("X-ClickHouse-User", c.cfg.User)
 	if c.cfg.Password != "" {
 		req.Header.Set("X-ClickHouse-Key", c.cfg.Password)
+	}
+	if h := telemetry.Header(ctx); h != nil {
+		req.Header.Set(telemetry.HeaderName, string(h))
 	}
 	resp, err := c.http.Do(req)
 	if err != nil {

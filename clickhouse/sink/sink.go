@@ -11,6 +11,7 @@ import (
 
 	"github.com/foodflow/foodflow/clickhouse"
 	"github.com/foodflow/foodflow/internal/fault"
+	"github.com/foodflow/foodflow/internal/telemetry"
 )
 
 // Sink inserts blocks. It is safe for concurrent use.
@@ -49,6 +50,10 @@ func (s *Sink) Insert(ctx context.Context, b Block, token string) error {
 	if err := fault.Point("sink.before_insert"); err != nil {
 		return err
 	}
+	ctx, span := telemetry.Start(ctx, "insert")
+	span.Text("db.system.name", "clickhouse")
+	span.Text("db.collection.name", b.Table())
+	span.Int("db.operation.batch.size", b.Rows())
 	began := time.Now()
 	cols := b.columns()
 	names := make([]string, len(cols))
@@ -57,6 +62,7 @@ func (s *Sink) Insert(ctx context.Context, b Block, token string) error {
 		names[i] = c.name
 	}
 	_, err := s.client.Send(ctx, "INSERT INTO "+b.Table()+" ("+strings.Join(names, ", ")+") FORMAT Native", clickhouse.InsertSettings(token), body, size)
+	span.End(err)
 	s.duration.Observe(time.Since(began).Seconds())
 	if err != nil {
 		kind := "permanent"

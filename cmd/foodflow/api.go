@@ -163,7 +163,7 @@ func (c *apiCmd) server(e *env, r *role, db *postgres.DB, codec *schemas.Codec, 
 		Live:  hub,
 		Store: store, Directory: dir, Auth: logins,
 		Readings: ch, Recorder: api.NewRecorder(codec, broker.NewProducer(cl)), Provisioner: m, Jobs: jobs,
-		Registry: r.reg, Logger: r.logger, Now: time.Now,
+		Registry: r.reg, Logger: r.logger, Tracer: r.tracer, Now: time.Now,
 	})
 	return s, ch, err
 }

@@ -21,10 +21,31 @@ import (
 	"github.com/foodflow/foodflow/internal/lifecycle"
 	"github.com/foodflow/foodflow/internal/migrate"
 	"github.com/foodflow/foodflow/internal/postgres"
+	"github.com/foodflow/foodflow/internal/telemetry"
 	"github.com/foodflow/foodflow/internal/tlsconf"
 	"github.com/foodflow/foodflow/schemas"
 	"github.com/foodflow/foodflow/schemas/registry"
 )
+
+// sentryFlags say where errors are told.
+type sentryFlags struct {
+	DSN         string `help:"Tell Sentry of errors and panics: no payload, no header, no token. Off without it." name:"dsn" placeholder:"URL" secret:""`
+	Environment string `help:"What they are filed under." default:"production"`
+}
+
+// otelFlags say where traces go.
+type otelFlags struct {
+	Endpoint string  `help:"Collector of traces, OTLP over HTTP. Off without it." placeholder:"URL"`
+	Headers  string  `help:"Sent to the collector, name=value by commas." secret:""`
+	Sample   float64 `help:"Part of the requests that are traced." default:"0.01"`
+}
+
+// telemetry joins the two for a process.
+func (c *cli) telemetry(service string) telemetry.Config {
+	return telemetry.Config{
+		Endpoint: c.OTel.Endpoint, Headers: c.OTel.Headers, Sample: c.OTel.Sample, DSN: c.Sentry.DSN, Environment: c.Sentry.Environment, Service: service, Version: version,
+	}
+}
 
 // clientTLS say what TLS to a store trusts and shows.
 type clientTLS struct {
@@ -170,6 +191,7 @@ type role struct {
 	reg    *prometheus.Registry
 	admin  *admin.Server
 	certs  *tlsconf.Metrics
+	tracer *telemetry.Tracer // nil: off
 	logger *slog.Logger
 }
 
@@ -178,7 +200,7 @@ func newRole(e *env, name, adminAddr string) *role {
 	reg.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	logger := e.logger.With("role", name)
 	return &role{
-		name: name, reg: reg, logger: logger, certs: tlsconf.NewMetrics(reg), group: lifecycle.NewGroup(logger, stopLimit),
+		name: name, reg: reg, logger: logger, certs: tlsconf.NewMetrics(reg), tracer: e.tracer, group: lifecycle.NewGroup(logger, stopLimit),
 		admin: admin.New(adminAddr, reg, version, logger),
 	}
 }

@@ -7,12 +7,15 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"runtime/debug"
+	"time"
 
 	"github.com/alecthomas/kong"
 
 	"github.com/foodflow/foodflow/internal/config"
 	"github.com/foodflow/foodflow/internal/fault"
 	"github.com/foodflow/foodflow/internal/lifecycle"
+	"github.com/foodflow/foodflow/internal/telemetry"
 )
 
 // version is set by the linker.
@@ -26,6 +29,8 @@ type cli struct {
 		Level  string `help:"debug, info, warn or error." enum:"debug,info,warn,error" default:"info"`
 		Format string `help:"text or json." enum:"text,json" default:"text"`
 	} `embed:"" prefix:"log-"`
+	Sentry sentryFlags `embed:"" prefix:"sentry-"`
+	OTel   otelFlags   `embed:"" prefix:"otel-"`
 
 	Up               upCmd               `cmd:"" help:"Run everything on this machine with embedded engines."`
 	Ingest           ingestCmd           `cmd:"" help:"Accept readings and line events over HTTP and MQTT."`
@@ -48,43 +53,91 @@ type env struct {
 	ctx    context.Context
 	logger *slog.Logger
 	out    io.Writer
-	config string // the file's path, "" for none
+	config string            // the file's path, "" for none
+	tracer *telemetry.Tracer // nil: off
 }
 
-func main() {
+func main() { os.Exit(start()) }
+
+// start is the program's life; it gives the exit code.
+func start() int {
 	if err := fault.ArmFromEnvironment(); err != nil {
 		fmt.Fprintln(os.Stderr, "foodflow:", err)
-		os.Exit(2)
+		return 2
 	}
 	var c cli
 	program, err := newProgram(&c)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "foodflow:", err)
-		os.Exit(2)
+		return 2
 	}
 	args, err := program.Parse(os.Args[1:])
 	if err == nil {
-		err = checkCommand(args)
+		err = errors.Join(config.Fault(c.telemetry("").Validate()), checkCommand(args))
 	}
 	refused := new(config.Error)
 	if errors.As(err, &refused) {
 		fmt.Fprintln(os.Stderr, refused)
-		os.Exit(2)
+		return 2
 	}
 	program.Parser().FatalIfErrorf(err)
 	ctx, cancel := lifecycle.Signals(context.Background())
 	defer cancel()
-	e := &env{ctx: ctx, logger: newLogger(c.Log.Level, c.Log.Format), out: os.Stdout, config: c.Config}
+	e, end, err := newEnv(ctx, &c, args.Selected().Name)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "foodflow:", err)
+		return 2
+	}
+	defer end()
+	return e.run(args)
+}
+
+// newEnv opens the log and, where they are asked for, traces and reports; end
+// sends what is left of them.
+func newEnv(ctx context.Context, c *cli, command string) (e *env, end func(), err error) {
+	plain := newLogger(c.Log.Level, c.Log.Format)
+	cfg := c.telemetry("foodflow-" + command)
+	reporter, err := telemetry.NewReporter(cfg)
+	if err != nil {
+		return nil, nil, err
+	}
+	tracer, err := telemetry.NewTracer(ctx, cfg, plain)
+	if err != nil {
+		return nil, nil, err
+	}
+	e = &env{ctx: ctx, logger: slog.New(telemetry.Traced(reporter.Handler(plain.Handler()))), out: os.Stdout, config: c.Config, tracer: tracer}
 	slog.SetDefault(e.logger)
-	err = args.Run(e)
-	if code := exit(0); errors.As(err, &code) {
-		cancel()
-		os.Exit(int(code))
+	return e, func() {
+		last, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastWords)
+		defer cancel()
+		if err := tracer.Stop(last); err != nil {
+			plain.Warn("spans are lost", "error", err)
+		}
+		reporter.Stop(lastWords)
+	}, nil
+}
+
+// lastWords bounds the sending of what is left at the end.
+const lastWords = 3 * time.Second
+
+// run runs the command. A panic of its own goroutine is told of like any other
+// end.
+func (e *env) run(args *kong.Context) (code int) {
+	defer func() {
+		if v := recover(); v != nil {
+			e.logger.Error("foodflow panics", "panic", v, "stack", string(debug.Stack()))
+			code = 2
+		}
+	}()
+	err := args.Run(e)
+	if said := exit(0); errors.As(err, &said) {
+		return int(said)
 	}
 	if err != nil && !errors.Is(err, context.Canceled) {
 		e.logger.Error("foodflow ends", "error", err)
-		os.Exit(1)
+		return 1
 	}
+	return 0
 }
 
 // exit is the code of a command that has said all there is to say.

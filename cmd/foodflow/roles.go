@@ -59,7 +59,7 @@ func (c *ingestCmd) Run(e *env) error {
 		return err
 	}
 	cfg := httpin.DefaultConfig()
-	cfg.Addr = c.HTTPAddr
+	cfg.Addr, cfg.Tracer = c.HTTPAddr, r.tracer
 	if cfg.TLS, err = r.secure("http", c.HTTPTLS); err != nil {
 		return err
 	}
@@ -121,7 +121,7 @@ func (c *processorsCmd) Run(e *env) error {
 	if err != nil {
 		return err
 	}
-	job, err := run.Open(c.stream(), run.JobDeps{Kafka: kafka, ClickHouse: ch, Codec: codec, Directory: store, Logger: r.logger, Registry: r.reg})
+	job, err := run.Open(c.stream(), run.JobDeps{Kafka: kafka, ClickHouse: ch, Codec: codec, Directory: store, Logger: r.logger, Registry: r.reg, Tracer: r.tracer})
 	if err != nil {
 		return err
 	}

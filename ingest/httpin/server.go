@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"strings"
 	"sync"
 	"time"
 
@@ -18,17 +19,19 @@ import (
 	"github.com/foodflow/foodflow/internal/fault"
 	"github.com/foodflow/foodflow/internal/intake"
 	"github.com/foodflow/foodflow/internal/plant"
+	"github.com/foodflow/foodflow/internal/telemetry"
 )
 
 // Config is the door's.
 type Config struct {
 	Addr        string
 	Connections int
-	ReadTimeout time.Duration // of a whole request
-	Keys        int           // Idempotency-Keys that are remembered
-	KeyBytes    int           // memory for their answers
-	KeyTTL      time.Duration // how long
-	TLS         *tls.Config   // nil: plain HTTP
+	ReadTimeout time.Duration     // of a whole request
+	Keys        int               // Idempotency-Keys that are remembered
+	KeyBytes    int               // memory for their answers
+	KeyTTL      time.Duration     // how long
+	TLS         *tls.Config       // nil: plain HTTP
+	Tracer      *telemetry.Tracer // nil: no traces
 }
 
 // DefaultConfig listens on loopback, on a free port.
@@ -52,7 +55,7 @@ func New(cfg Config, svc *ingest.Service, logger *slog.Logger) *Server {
 	s := &Server{cfg: cfg, svc: svc, keys: newKeys(cfg.Keys, cfg.KeyBytes, cfg.KeyTTL), logger: logger}
 	s.bodies.New = func() any { return new([]byte) }
 	s.http = &http.Server{
-		Handler: s.routes(), ReadHeaderTimeout: 5 * time.Second, ReadTimeout: cfg.ReadTimeout, IdleTimeout: 2 * time.Minute,
+		Handler: cfg.Tracer.Middleware(routeOf)(s.routes()), ReadHeaderTimeout: 5 * time.Second, ReadTimeout: cfg.ReadTimeout, IdleTimeout: 2 * time.Minute,
 		MaxHeaderBytes: 16 << 10, ErrorLog: slog.NewLogLogger(logger.Handler(), slog.LevelDebug),
 	}
 	return s
@@ -106,9 +109,25 @@ func (s *Server) routes() http.Handler {
 	return mux
 }
 
+// routeOf is one of the routes, or "none": a path is the client's.
+func routeOf(r *http.Request) string {
+	if r.Pattern == "" || r.Pattern == "/" {
+		return "none"
+	}
+	_, path, found := strings.Cut(r.Pattern, " ")
+	if !found {
+		return r.Pattern
+	}
+	return path
+}
+
 // accept answers one request.
 func (s *Server) accept(w http.ResponseWriter, r *http.Request, kind ingest.Kind) {
-	a, err := s.take(w.Header(), r, kind)
+	defer s.recovered(w, r)
+	began := time.Now()
+	var tenant plant.ID
+	a, err := s.take(w.Header(), r, kind, &tenant)
+	s.note(w.Header(), r, tenant, a, err, time.Since(began))
 	if err != nil {
 		fault.Problem(w, err)
 		return
@@ -120,11 +139,12 @@ func (s *Server) accept(w http.ResponseWriter, r *http.Request, kind ingest.Kind
 
 // take does the work of one request and sets headers of its answer. What can be
 // refused by the head alone is refused before the body is read.
-func (s *Server) take(h http.Header, r *http.Request, kind ingest.Kind) (answer, error) {
+func (s *Server) take(h http.Header, r *http.Request, kind ingest.Kind, tenant *plant.ID) (answer, error) {
 	who, err := s.svc.Authenticate(r.Header.Get("X-API-Key"))
 	if err != nil {
 		return answer{}, err
 	}
+	*tenant = who.Tenant
 	q := request{kind: kind, meter: s.svc.Meter(who), tenant: who.Tenant}
 	defer q.meter.WriteHeader(h)
 	if q.format, err = formatOf(r, h); err != nil {

@@ -3,6 +3,7 @@
 package kafkaout
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -14,6 +15,7 @@ import (
 	"github.com/foodflow/foodflow/ingest"
 	"github.com/foodflow/foodflow/internal/broker"
 	"github.com/foodflow/foodflow/internal/fault"
+	"github.com/foodflow/foodflow/internal/telemetry"
 	"github.com/foodflow/foodflow/schemas"
 )
 
@@ -103,11 +105,26 @@ func (o *Out) Begin(ctx context.Context, topic string, b *ingest.Batch, done fun
 	// The records alias the batch: a client that goes away must not end the
 	// wait for the answers.
 	ctx = context.WithoutCancel(ctx)
+	trace := headers(ctx)
+	var last *kgo.Record
 	for i := range recs {
 		key, value := b.Record(i)
 		recs[i] = kgo.Record{Topic: topic, Key: key[:], Value: value}
+		// A traced request says so once a line: a thousand readings in one
+		// partition need no thousand headers.
+		if trace != nil && (last == nil || !bytes.Equal(last.Key, recs[i].Key)) {
+			recs[i].Headers, last = trace, &recs[i]
+		}
 		o.cl.TryProduce(ctx, &recs[i], ack)
 	}
+}
+
+// headers carries the context's trace on, if it is sampled.
+func headers(ctx context.Context) []kgo.RecordHeader {
+	if h := telemetry.Header(ctx); h != nil {
+		return []kgo.RecordHeader{{Key: telemetry.HeaderName, Value: h}}
+	}
+	return nil
 }
 
 // PublishRaw publishes values under one key and returns once Kafka has them.

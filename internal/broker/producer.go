@@ -3,9 +3,12 @@ package broker
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 
 	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/foodflow/foodflow/internal/telemetry"
 )
 
 // Message is a record to publish.
@@ -45,10 +48,18 @@ func (p *Producer) Publish(ctx context.Context, msgs []Message) error {
 		mu   sync.Mutex // guards errs
 		errs error
 	)
+	ctx, span := telemetry.Start(ctx, "publish")
+	span.Int("messaging.batch.message_count", len(msgs))
+	defer func() { span.End(errs) }()
+	trace := telemetry.Header(ctx)
 	wg.Add(len(msgs))
 	for i := range msgs {
 		m := &msgs[i]
-		p.cl.Produce(ctx, &kgo.Record{Topic: m.Topic, Key: m.Key, Value: m.Value, Headers: m.Headers}, func(_ *kgo.Record, err error) {
+		r := &kgo.Record{Topic: m.Topic, Key: m.Key, Value: m.Value, Headers: m.Headers}
+		if trace != nil {
+			r.Headers = append(slices.Clip(r.Headers), kgo.RecordHeader{Key: telemetry.HeaderName, Value: trace})
+		}
+		p.cl.Produce(ctx, r, func(_ *kgo.Record, err error) {
 			if err != nil {
 				mu.Lock()
 				if errs == nil {

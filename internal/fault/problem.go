@@ -27,6 +27,9 @@ type shape struct {
 	title  string
 }
 
+// Status is the HTTP status that a kind is answered with.
+func Status(k Kind) int { return shapeOf(k).status }
+
 func shapeOf(k Kind) shape {
 	switch k {
 	case BadRequest:

@@ -35,6 +35,8 @@ func homes() []home {
 		{"github.com/go-chi/chi", []string{"api"}},
 		{"github.com/coder/websocket", []string{"api"}},
 		{"github.com/alecthomas/kong", []string{"cmd", "internal/config"}},
+		{"go.opentelemetry.io", []string{"internal/telemetry"}},
+		{"github.com/getsentry/sentry-go", []string{"internal/telemetry"}},
 		{"github.com/knadh/koanf", []string{"internal/config"}},
 		{"pgregory.net/rapid", nil},
 		{"go.uber.org/goleak", nil},

@@ -135,6 +135,7 @@ func (c Config) pool(url string) (*pgxpool.Config, error) {
 	if err := Secure(p.ConnConfig, c.TLS); err != nil {
 		return nil, err
 	}
+	p.ConnConfig.Tracer = tracing{}
 	p.MaxConns = c.MaxConns
 	p.MaxConnIdleTime = 5 * time.Minute
 	p.ConnConfig.ConnectTimeout = c.Acquire

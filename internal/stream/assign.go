@@ -72,7 +72,8 @@ func (r *Runner) open(ctx context.Context, p int32, starts kadm.ListedOffsets) (
 		return nil, fmt.Errorf("making task of slot %d: %w", p, err)
 	}
 	w := &worker{
-		cfg: r.cfg, slot: slot, task: task, log: r.log, store: r.deps.Snapshots,
+		tracer: r.deps.Tracer,
+		cfg:    r.cfg, slot: slot, task: task, log: r.log, store: r.deps.Snapshots,
 		logger: r.deps.Logger, m: r.m, begin: begin,
 		resume: func() { r.cl.ResumeFetchPartitions(r.partitions(p)) },
 		q:      newQueue(len(r.inputs), r.cfg.QueueBytes, &r.chunks),

@@ -11,6 +11,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/foodflow/foodflow/internal/telemetry"
 )
 
 // Deps are what a runner needs from outside.
@@ -21,6 +23,7 @@ type Deps struct {
 	Snapshots Snapshots
 	Logger    *slog.Logger
 	Registry  prometheus.Registerer
+	Tracer    *telemetry.Tracer // may be nil
 }
 
 // Runner is one member of a job's consumer group.

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/foodflow/foodflow/internal/fault"
+	"github.com/foodflow/foodflow/internal/telemetry"
 )
 
 // worker owns one slot: its task, its ledger and the taking end of its queue.
@@ -24,6 +25,8 @@ type worker struct {
 	logger *slog.Logger
 	m      *metrics
 	resume func() // lifts the pause of the slot's partitions
+	tracer *telemetry.Tracer
+	links  telemetry.Links // requests whose records the batch at hand holds
 
 	q      *queue
 	begin  start
@@ -182,11 +185,16 @@ func (w *worker) batch(ctx context.Context, reason Reason) error {
 // commit that says so is the next one: with the next batch's pending bounds, or
 // by itself when nothing waits .
 func (w *worker) pass(ctx context.Context, to []int64, reason Reason) error {
+	began := time.Now()
+	w.links.Reset()
 	b, n, err := w.fold(ctx, to, reason)
 	if err != nil {
 		return err
 	}
-	if err := w.flush(ctx, b); err != nil {
+	traced, span := w.tracer.Batch(ctx, "process batch", began, &w.links)
+	err = w.flush(traced, b)
+	span.End(err)
+	if err != nil {
 		return err
 	}
 	w.release()
@@ -219,6 +227,9 @@ func (w *worker) fold(ctx context.Context, to []int64, reason Reason) (Batch, in
 			}
 			for j := v.from; j < v.to; j++ {
 				v.c.record(j, &w.rec)
+				if w.tracer != nil && len(w.rec.Headers) > 0 {
+					w.link()
+				}
 				folded, err := w.one(ctx, &b, i)
 				if err != nil {
 					return b, total, err
@@ -236,6 +247,15 @@ func (w *worker) fold(ctx context.Context, to []int64, reason Reason) (Batch, in
 		return b, total, fmt.Errorf("settling batch: %w", err)
 	}
 	return b, total, nil
+}
+
+// link remembers the request that w.rec came with, if that is traced.
+func (w *worker) link() {
+	for i := range w.rec.Headers {
+		if w.rec.Headers[i].Key == telemetry.HeaderName {
+			w.links.Note(w.rec.Headers[i].Value)
+		}
+	}
 }
 
 // one folds w.rec, or enters it among the batch's dead. It returns the number

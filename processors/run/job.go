@@ -11,6 +11,7 @@ import (
 	"github.com/foodflow/foodflow/internal/broker"
 	"github.com/foodflow/foodflow/internal/directory"
 	"github.com/foodflow/foodflow/internal/stream"
+	"github.com/foodflow/foodflow/internal/telemetry"
 	"github.com/foodflow/foodflow/processors/snapshot"
 	"github.com/foodflow/foodflow/schemas"
 )
@@ -23,6 +24,7 @@ type JobDeps struct {
 	Directory  *directory.Store
 	Logger     *slog.Logger
 	Registry   prometheus.Registerer // may be nil
+	Tracer     *telemetry.Tracer     // may be nil
 	// Inserter, when set, stands between the tasks and ClickHouse.
 	Inserter func(Inserter) Inserter
 }
@@ -55,7 +57,7 @@ func Open(cfg stream.Config, d JobDeps) (*Job, error) {
 	deps := Deps{Codec: d.Codec, Directory: d.Directory, Sink: into, Publisher: pub, Metrics: NewMetrics(d.Registry)}
 	cfg.Inputs = Inputs()
 	j.runner, err = stream.New(cfg, stream.Deps{
-		Client: open, Snapshots: snaps, Logger: d.Logger, Registry: d.Registry,
+		Client: open, Snapshots: snaps, Logger: d.Logger, Registry: d.Registry, Tracer: d.Tracer,
 		Tasks: func(s stream.Slot) (stream.Task, error) { return NewTask(deps, s), nil },
 	})
 	if err != nil {
