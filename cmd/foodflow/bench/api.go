@@ -14,16 +14,14 @@ import (
 	"github.com/foodflow/foodflow/api/auth"
 	"github.com/foodflow/foodflow/api/live"
 	"github.com/foodflow/foodflow/clickhouse/query"
-	"github.com/foodflow/foodflow/internal/broker"
 	"github.com/foodflow/foodflow/internal/directory"
 	"github.com/foodflow/foodflow/internal/masterdata"
-	"github.com/foodflow/foodflow/schemas"
 )
 
 // startAPI serves the API without Postgres: keys are known from the directory,
 // and what is measured needs no master data.
-func startAPI(ctx context.Context, e Env, kafka broker.Config, codec *schemas.Codec, dir *directory.Store, ch *query.Reader) (url string, stop func() error, err error) {
-	hub, err := live.New(live.DefaultConfig(), kafka, codec, dir, nil, e.Logger)
+func startAPI(ctx context.Context, e Env, b *bed, dir *directory.Store, ch *query.Reader) (url string, stop func() error, err error) {
+	hub, err := live.New(live.DefaultConfig(), b.kafka, b.codec, dir, nil, e.Logger)
 	if err != nil {
 		return "", nil, err
 	}

@@ -11,7 +11,6 @@ import (
 	"github.com/foodflow/foodflow/internal/demo"
 	"github.com/foodflow/foodflow/internal/directory"
 	"github.com/foodflow/foodflow/internal/plant"
-	"github.com/foodflow/foodflow/schemas"
 )
 
 // The plant of the reads: so many sensors, a reading each every five seconds,
@@ -27,10 +26,6 @@ const (
 // the latest value, a day by the quarter-hour's rollup, an hour raw, and OEE,
 // ledger and stops of a shift. The limit is the design's, 50 ms at p99.
 func apiReads(ctx context.Context, e Env) (map[string]Result, error) {
-	codec, err := schemas.NewStaticCodec()
-	if err != nil {
-		return nil, err
-	}
 	ch, err := tables(ctx, e, "bench_api_reads")
 	if err != nil {
 		return nil, err
@@ -43,15 +38,12 @@ func apiReads(ctx context.Context, e Env) (map[string]Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	kafka, stopKafka, err := startKafka(ctx, e)
+	b, err := newBed(ctx, e)
 	if err != nil {
 		return nil, err
 	}
-	defer stopKafka()
-	if err := fill(ctx, kafka, codec, fleet{}, 0); err != nil { // makes the topics that the live stream wants
-		return nil, err
-	}
-	url, stop, err := startAPI(ctx, e, kafka, codec, dir, query.New(ch, 20*time.Second))
+	defer b.stop()
+	url, stop, err := startAPI(ctx, e, b, dir, query.New(ch, 20*time.Second))
 	if err != nil {
 		return nil, err
 	}
@@ -97,25 +89,15 @@ func readID(kind string, n int) plant.ID {
 
 // readDirectory knows the lines and sensors by key.
 func readDirectory() (*directory.Store, string, error) {
-	dir, key := directory.NewStore(), directory.NewKey()
 	t := demo.Describe().Tenant
-	things := []any{t, directory.APIKey{ID: plant.NewID(), Tenant: t.ID, Public: key.Public, Hash: key.Hash(), Scopes: directory.Scopes()}}
+	things := []any{t}
 	for i := range readLines {
 		things = append(things, directory.Line{ID: readID("line", i), Tenant: t.ID, Key: fmt.Sprint("l", i), TimeZone: "UTC", Unit: "bottle"})
 	}
 	for i := range readSensors {
 		things = append(things, directory.Sensor{ID: readID("sensor", i), Tenant: t.ID, Line: readID("line", i%readLines), Key: fmt.Sprint("s", i), Unit: "degC"})
 	}
-	for _, x := range things {
-		entry, err := directory.EntryOf(1, x)
-		if err != nil {
-			return nil, "", err
-		}
-		if err := dir.Apply(&entry); err != nil {
-			return nil, "", err
-		}
-	}
-	return dir, key.Reveal(), nil
+	return directoryOf(t.ID, things)
 }
 
 // populate fills the tables as a plant would have over time, a block of time

@@ -12,12 +12,9 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/foodflow/foodflow/ingest"
 	"github.com/foodflow/foodflow/ingest/httpin"
 	"github.com/foodflow/foodflow/ingest/kafkaout"
 	"github.com/foodflow/foodflow/internal/broker"
-	"github.com/foodflow/foodflow/internal/demo"
-	"github.com/foodflow/foodflow/internal/directory"
 	"github.com/foodflow/foodflow/internal/plant"
 	"github.com/foodflow/foodflow/schemas"
 )
@@ -32,86 +29,37 @@ const clients = 16
 // library's JSON package into a struct, encodes, produces with the same
 // settings and waits for the ack: no key, no directory, no rules, no limits.
 func ingestHTTP(ctx context.Context, e Env) (map[string]Result, error) {
-	kafka, stop, err := startKafka(ctx, e)
+	b, err := newBed(ctx, e)
 	if err != nil {
 		return nil, err
 	}
-	defer stop()
-	cl, err := broker.Client(kafka)
-	if err != nil {
-		return nil, err
-	}
-	defer cl.Close()
-	if err := broker.EnsureTopics(ctx, cl, benchPartitions); err != nil {
-		return nil, err
-	}
-	c, err := schemas.NewStaticCodec()
-	if err != nil {
-		return nil, err
-	}
-	store, key, err := demoDirectory()
-	if err != nil {
-		return nil, err
-	}
-	out, err := kafkaout.New(kafka, kafkaout.DefaultConfig())
+	defer b.stop()
+	svc, out, key, err := b.service()
 	if err != nil {
 		return nil, err
 	}
 	defer out.Close(ctx)
-	svc, err := ingest.NewService(store, c, out, ingest.DefaultLimits(), nil)
-	if err != nil {
-		return nil, err
-	}
 	door := httpin.New(httpin.DefaultConfig(), svc, e.Logger)
 	if err := door.Start(ctx, func(error) {}); err != nil {
 		return nil, err
 	}
 	defer door.Stop(ctx)
-	bareURL, bareStop, err := bareHandler(ctx, kafka, c)
+	bareURL, bareStop, err := bareHandler(ctx, b.kafka, b.codec)
 	if err != nil {
 		return nil, err
 	}
 	defer bareStop()
 	results := map[string]Result{}
 	for _, n := range []int{1, 100, 1000} {
-		var ours, bare []float64
-		for range 3 {
-			b, err := pour(ctx, bareURL, "", n)
-			if err != nil {
-				return nil, err
-			}
-			o, err := pour(ctx, "http://"+door.Addr()+"/v1/readings", key, n)
-			if err != nil {
-				return nil, err
-			}
-			bare, ours = append(bare, b), append(ours, o)
+		r, err := inTurn(
+			func() (float64, error) { return pour(ctx, bareURL, "", n) },
+			func() (float64, error) { return pour(ctx, "http://"+door.Addr()+"/v1/readings", key, n) })
+		if err != nil {
+			return nil, err
 		}
-		results[fmt.Sprintf("ingest-http-%d", n)] = against(median(ours), median(bare), "readings/s", ">= 0.6")
+		results[fmt.Sprintf("ingest-http-%d", n)] = r
 	}
 	return results, nil
-}
-
-// demoDirectory is the demo plant with a key of its own.
-func demoDirectory() (*directory.Store, string, error) {
-	store, key := directory.NewStore(), directory.NewKey()
-	p := demo.Describe()
-	things := []any{p.Tenant, directory.APIKey{ID: plant.NewID(), Tenant: p.Tenant.ID, Public: key.Public, Hash: key.Hash(), Scopes: directory.Scopes()}}
-	for _, l := range p.Lines {
-		things = append(things, l.Line)
-		for _, s := range l.Sensors {
-			things = append(things, s.Sensor)
-		}
-	}
-	for _, t := range things {
-		entry, err := directory.EntryOf(1, t)
-		if err != nil {
-			return nil, "", err
-		}
-		if err := store.Apply(&entry); err != nil {
-			return nil, "", err
-		}
-	}
-	return store, key.Reveal(), nil
 }
 
 // bareHandler is the ceiling.

@@ -9,9 +9,9 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/foodflow/foodflow/clickhouse"
 	"github.com/foodflow/foodflow/internal/broker"
 	"github.com/foodflow/foodflow/internal/plant"
-	"github.com/foodflow/foodflow/schemas"
 )
 
 // The load of the latency measurement.
@@ -28,29 +28,12 @@ const (
 // which it is sent: the time from there to a row that a query sees, batches
 // included.
 func latency(ctx context.Context, e Env) (map[string]Result, error) {
-	kafka, stop, err := startKafka(ctx, e)
+	b, err := newBed(ctx, e)
 	if err != nil {
 		return nil, err
 	}
-	defer stop()
-	codec, err := schemas.NewStaticCodec()
-	if err != nil {
-		return nil, err
-	}
-	if err := fill(ctx, kafka, codec, fleet{benchSensors, benchLines}, latencyFill); err != nil {
-		return nil, err
-	}
-	e.Readings = latencyFill
-	full, err := fullJob(ctx, e, kafka, codec, latencyRound)
-	if err != nil {
-		return nil, err
-	}
-	ch, err := tables(ctx, e, "bench_latency")
-	if err != nil {
-		return nil, err
-	}
-	// The same group: it has read what was there.
-	end, err := startJob(ctx, e, kafka, codec, ch, benchGroup(latencyRound))
+	defer b.stop()
+	ch, half, end, err := halfLoad(ctx, e, b, latencyRound)
 	if err != nil {
 		return nil, err
 	}
@@ -58,7 +41,7 @@ func latency(ctx context.Context, e Env) (map[string]Result, error) {
 	defer cancel()
 	sent := make(chan error, 1)
 	var total atomic.Int64
-	go func() { sent <- trickle(own, kafka, codec, full.rate/2, &total) }()
+	go func() { sent <- trickle(own, b, half, &total) }()
 	var ages []float64
 	for began := time.Now(); time.Since(began) < latencyTime; time.Sleep(10 * time.Millisecond) {
 		out, err := ch.Exec(ctx, "SELECT toUnixTimestamp64Milli(max(ts)) FROM readings", nil)
@@ -89,9 +72,28 @@ func latency(ctx context.Context, e Env) (map[string]Result, error) {
 	}, nil
 }
 
+// halfLoad finds the rate that the processors reach, and leaves them running, on
+// empty tables, for half of it; end ends them. round names group and tables.
+func halfLoad(ctx context.Context, e Env, b *bed, round int) (ch *clickhouse.Client, half float64, end func() error, err error) {
+	if err := fill(ctx, b.kafka, b.codec, fleet{benchSensors, benchLines}, latencyFill); err != nil {
+		return nil, 0, nil, err
+	}
+	e.Readings = latencyFill
+	full, err := fullJob(ctx, e, b.kafka, b.codec, round)
+	if err != nil {
+		return nil, 0, nil, err
+	}
+	if ch, err = tables(ctx, e, fmt.Sprint("bench_half_", -round)); err != nil {
+		return nil, 0, nil, err
+	}
+	// The same group: it has read what was there.
+	end, err = startJob(ctx, e, b.kafka, b.codec, ch, benchGroup(round))
+	return ch, full.rate / 2, end, err
+}
+
 // trickle produces rate readings a second until ctx ends.
-func trickle(ctx context.Context, kafka broker.Config, codec *schemas.Codec, rate float64, total *atomic.Int64) error {
-	cl, err := broker.Client(kafka)
+func trickle(ctx context.Context, b *bed, rate float64, total *atomic.Int64) error {
+	cl, err := broker.Client(b.kafka)
 	if err != nil {
 		return err
 	}
@@ -123,7 +125,7 @@ func trickle(ctx context.Context, kafka broker.Config, codec *schemas.Codec, rat
 			s := seq % latencySensors
 			r := plant.Reading{Tenant: tenant, Line: lines[s%20], Sensor: sensors[s], TS: now, Value: float64(i % 50), Seq: seq}
 			key := r.Key()
-			msgs[i] = broker.Message{Topic: broker.TopicReadings, Key: key[:], Value: codec.AppendReading(nil, &r)}
+			msgs[i] = broker.Message{Topic: broker.TopicReadings, Key: key[:], Value: b.codec.AppendReading(nil, &r)}
 		}
 		if err := p.Publish(context.WithoutCancel(ctx), msgs); err != nil {
 			return err

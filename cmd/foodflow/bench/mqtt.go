@@ -12,11 +12,8 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/foodflow/foodflow/ingest"
 	"github.com/foodflow/foodflow/ingest/kafkaout"
 	"github.com/foodflow/foodflow/ingest/mqttin"
-	"github.com/foodflow/foodflow/internal/broker"
-	"github.com/foodflow/foodflow/schemas"
 )
 
 // ingestMQTT measures the MQTT door at QoS 1 against a bare mochi listener whose
@@ -24,37 +21,17 @@ import (
 // the same settings, and acknowledges in order once Kafka did, as many messages
 // on their way as the client likes: no key, no directory, no rules, no limits.
 func ingestMQTT(ctx context.Context, e Env) (map[string]Result, error) {
-	kafka, stop, err := startKafka(ctx, e)
+	b, err := newBed(ctx, e)
 	if err != nil {
 		return nil, err
 	}
-	defer stop()
-	cl, err := broker.Client(kafka)
-	if err != nil {
-		return nil, err
-	}
-	defer cl.Close()
-	if err := broker.EnsureTopics(ctx, cl, benchPartitions); err != nil {
-		return nil, err
-	}
-	c, err := schemas.NewStaticCodec()
-	if err != nil {
-		return nil, err
-	}
-	store, key, err := demoDirectory()
-	if err != nil {
-		return nil, err
-	}
-	out, err := kafkaout.New(kafka, kafkaout.DefaultConfig())
+	defer b.stop()
+	svc, out, key, err := b.service()
 	if err != nil {
 		return nil, err
 	}
 	defer out.Close(ctx)
-	svc, err := ingest.NewService(store, c, out, ingest.DefaultLimits(), nil)
-	if err != nil {
-		return nil, err
-	}
-	door, err := mqttin.New(mqttin.DefaultConfig(), svc, kafkaout.DeadLetters{Out: out, Encoder: c}, e.Logger, nil)
+	door, err := mqttin.New(mqttin.DefaultConfig(), svc, kafkaout.DeadLetters{Out: out, Encoder: b.codec}, e.Logger, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -62,26 +39,20 @@ func ingestMQTT(ctx context.Context, e Env) (map[string]Result, error) {
 		return nil, err
 	}
 	defer door.Stop(ctx)
-	bare, bareStop, err := bareMQTT(ctx, kafka, c)
+	bare, bareStop, err := bareMQTT(ctx, b.kafka, b.codec)
 	if err != nil {
 		return nil, err
 	}
 	defer bareStop()
 	results := map[string]Result{}
 	for _, n := range []int{1, 100} {
-		var ours, theirs []float64
-		for range 3 { // in turn, so that a drifting machine hits both
-			b, err := pourMQTT(ctx, bare, key, n)
-			if err != nil {
-				return nil, fmt.Errorf("bare listener: %w", err)
-			}
-			o, err := pourMQTT(ctx, door.Addr(), key, n)
-			if err != nil {
-				return nil, err
-			}
-			theirs, ours = append(theirs, b), append(ours, o)
+		r, err := inTurn(
+			func() (float64, error) { return pourMQTT(ctx, bare, key, n) },
+			func() (float64, error) { return pourMQTT(ctx, door.Addr(), key, n) })
+		if err != nil {
+			return nil, err
 		}
-		results[fmt.Sprintf("ingest-mqtt-%d", n)] = against(median(ours), median(theirs), "readings/s", ">= 0.6")
+		results[fmt.Sprintf("ingest-mqtt-%d", n)] = r
 	}
 	return results, nil
 }

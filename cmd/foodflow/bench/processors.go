@@ -34,29 +34,26 @@ const (
 // rollups, exactly once) against consuming, decoding and inserting the same
 // rows into a table of the same columns without rollups.
 func processors(ctx context.Context, e Env) (map[string]Result, error) {
-	kafka, stop, err := startKafka(ctx, e)
+	b, err := newBed(ctx, e)
 	if err != nil {
 		return nil, err
 	}
-	defer stop()
-	codec, err := schemas.NewStaticCodec()
-	if err != nil {
-		return nil, err
-	}
+	defer b.stop()
+	kafka, codec := b.kafka, b.codec
 	if err := fill(ctx, kafka, codec, fleet{benchSensors, benchLines}, e.Readings); err != nil {
 		return nil, err
 	}
 	var bare, full []pace
-	for round := range 3 { // in turn, so that a drifting machine hits both
-		b, err := bareLoop(ctx, e, kafka, codec, round)
+	for round := range rounds {
+		bare1, err := bareLoop(ctx, e, kafka, codec, round)
 		if err != nil {
 			return nil, err
 		}
-		f, err := fullJob(ctx, e, kafka, codec, round)
+		full1, err := fullJob(ctx, e, kafka, codec, round)
 		if err != nil {
 			return nil, err
 		}
-		bare, full = append(bare, b), append(full, f)
+		bare, full = append(bare, bare1), append(full, full1)
 	}
 	figure := func(of func(pace) float64, unit, target string) Result {
 		return against(medianOf(full, of), medianOf(bare, of), unit, target)
@@ -130,9 +127,6 @@ func fill(ctx context.Context, kafka broker.Config, codec *schemas.Codec, f flee
 		return err
 	}
 	defer cl.Close()
-	if err := broker.EnsureTopics(ctx, cl, benchPartitions); err != nil {
-		return err
-	}
 	tenant := plant.NameID(plant.ID{}, "bench")
 	lines, sensors := make([]plant.ID, f.lines), make([]plant.ID, f.sensors)
 	for i := range lines {

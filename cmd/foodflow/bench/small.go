@@ -2,13 +2,9 @@ package bench
 
 import (
 	"context"
-	"fmt"
-	"os"
 	"slices"
 	"time"
 
-	"github.com/foodflow/foodflow/internal/broker"
-	kafkaembedded "github.com/foodflow/foodflow/internal/broker/embedded"
 	"github.com/foodflow/foodflow/internal/plant"
 	"github.com/foodflow/foodflow/schemas"
 )
@@ -16,28 +12,6 @@ import (
 func median(xs []float64) float64 {
 	s := slices.Sorted(slices.Values(xs))
 	return s[len(s)/2]
-}
-
-// startKafka runs an empty embedded broker in this process.
-func startKafka(ctx context.Context, e Env) (broker.Config, func(), error) {
-	dir, err := os.MkdirTemp(e.Dir, "kafka-")
-	if err != nil {
-		return broker.Config{}, nil, fmt.Errorf("making folder: %w", err)
-	}
-	own, cancel := context.WithCancel(ctx)
-	addr, ended := make(chan string, 1), make(chan error, 1)
-	go func() {
-		ended <- kafkaembedded.Serve(own, kafkaembedded.Config{Dir: dir, Addr: "127.0.0.1:0"}, e.Logger, func(a string) { addr <- a })
-	}()
-	cfg := broker.DefaultConfig()
-	select {
-	case a := <-addr:
-		cfg.Brokers = []string{a}
-	case err := <-ended:
-		cancel()
-		return cfg, nil, err
-	}
-	return cfg, func() { cancel(); <-ended }, nil
 }
 
 // rate runs fn for about a second and gives calls a second.

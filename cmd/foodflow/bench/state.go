@@ -88,15 +88,12 @@ func restartFleet() fleet { return fleet{sensors: 1_000_000, lines: 2_000} }
 // joining the group, loading, restoring, folding, inserting. The bare loop reads
 // the same snapshots from Kafka and drops them.
 func restart(ctx context.Context, e Env) (map[string]Result, error) {
-	kafka, stop, err := startKafka(ctx, e)
+	b, err := newBed(ctx, e)
 	if err != nil {
 		return nil, err
 	}
-	defer stop()
-	codec, err := schemas.NewStaticCodec()
-	if err != nil {
-		return nil, err
-	}
+	defer b.stop()
+	kafka, codec := b.kafka, b.codec
 	f := restartFleet()
 	if err := fill(ctx, kafka, codec, f, f.sensors); err != nil {
 		return nil, err

@@ -34,28 +34,12 @@ const (
 // each live client having it, over Server-Sent Events, while the processors work
 // at half the rate that they reach, on the same machine.
 func streamLatency(ctx context.Context, e Env) (map[string]Result, error) {
-	kafka, stopKafka, err := startKafka(ctx, e)
+	b, err := newBed(ctx, e)
 	if err != nil {
 		return nil, err
 	}
-	defer stopKafka()
-	codec, err := schemas.NewStaticCodec()
-	if err != nil {
-		return nil, err
-	}
-	if err := fill(ctx, kafka, codec, fleet{benchSensors, benchLines}, latencyFill); err != nil {
-		return nil, err
-	}
-	e.Readings = latencyFill
-	full, err := fullJob(ctx, e, kafka, codec, liveRound)
-	if err != nil {
-		return nil, err
-	}
-	ch, err := tables(ctx, e, "bench_stream")
-	if err != nil {
-		return nil, err
-	}
-	end, err := startJob(ctx, e, kafka, codec, ch, benchGroup(liveRound))
+	defer b.stop()
+	ch, half, end, err := halfLoad(ctx, e, b, liveRound)
 	if err != nil {
 		return nil, err
 	}
@@ -63,7 +47,7 @@ func streamLatency(ctx context.Context, e Env) (map[string]Result, error) {
 	if err != nil {
 		return nil, errors.Join(err, end())
 	}
-	took, rate, err := listenUnderLoad(ctx, e, kafka, codec, full.rate/2, dir, key, query.New(ch, 10*time.Second))
+	took, rate, err := listenUnderLoad(ctx, e, b, half, dir, key, query.New(ch, 10*time.Second))
 	if err = errors.Join(err, end()); err != nil {
 		return nil, err
 	}
@@ -75,8 +59,8 @@ func streamLatency(ctx context.Context, e Env) (map[string]Result, error) {
 	}, nil
 }
 
-func listenUnderLoad(ctx context.Context, e Env, kafka broker.Config, codec *schemas.Codec, half float64, dir *directory.Store, key string, ch *query.Reader) (took []time.Duration, rate float64, err error) {
-	url, stop, err := startAPI(ctx, e, kafka, codec, dir, ch)
+func listenUnderLoad(ctx context.Context, e Env, b *bed, half float64, dir *directory.Store, key string, ch *query.Reader) (took []time.Duration, rate float64, err error) {
+	url, stop, err := startAPI(ctx, e, b, dir, ch)
 	if err != nil {
 		return nil, 0, err
 	}
@@ -85,7 +69,7 @@ func listenUnderLoad(ctx context.Context, e Env, kafka broker.Config, codec *sch
 	defer cancel()
 	var total atomic.Int64
 	sent := make(chan error, 1)
-	go func() { sent <- trickle(load, kafka, codec, half, &total) }()
+	go func() { sent <- trickle(load, b, half, &total) }()
 	began := time.Now()
 	var mu sync.Mutex // guards took and errs
 	var errs error
@@ -109,7 +93,7 @@ func listenUnderLoad(ctx context.Context, e Env, kafka broker.Config, codec *sch
 			}
 		})
 	}
-	err = produceAnomalies(ctx, kafka, codec, began)
+	err = produceAnomalies(ctx, b.kafka, b.codec, began)
 	time.Sleep(500 * time.Millisecond) // the last are on their way
 	gone()
 	wg.Wait()
