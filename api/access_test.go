@@ -216,6 +216,32 @@ func TestNothingMoreIsWritable(t *testing.T) {
 	}
 }
 
+// TestRolesAreShown: the table that is shown is the one that holds.
+func TestRolesAreShown(t *testing.T) {
+	w := newWorld(t)
+	shown := map[string]bool{}
+	for _, x := range w.call(w.admin(), "GET", "/api/v1/roles", nil).want(t, 200).json(t)["items"].([]any) {
+		item := x.(map[string]any)
+		for _, r := range item["routes"].([]any) {
+			route := r.(map[string]any)
+			shown[fmt.Sprint(item["role"], " ", route["method"], " ", route["path"])] = true
+		}
+	}
+	n := 0
+	for _, r := range w.routes() {
+		for _, role := range masterdata.Roles() {
+			may := r.roles == nil || slices.Contains(r.roles, role)
+			if name := role + " " + r.method + " " + r.path; shown[name] != may {
+				t.Errorf("%s: shown %v, holds %v", name, shown[name], may)
+			}
+			n++
+		}
+	}
+	if n < 300 || len(shown) == n {
+		t.Errorf("%d of %d", len(shown), n)
+	}
+}
+
 func TestOperatorOnly(t *testing.T) {
 	w := newWorld(t)
 	in := map[string]any{"key": "third", "name": "Third", "admin": map[string]any{"email": "c@third.example", "name": "C", "password": "third-password"}}

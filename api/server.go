@@ -69,6 +69,7 @@ type Server struct {
 	limits  *limiter
 	gauge   *intake.Gauge
 	seal    *sealer
+	times   map[string]bool // names of fields that are times
 	m       *metrics
 	http    *http.Server
 	started time.Time
@@ -101,6 +102,7 @@ func New(cfg Config, deps Deps) (*Server, error) {
 	c := huma.DefaultConfig("FoodFlow", cfg.Version)
 	c.OpenAPIPath, c.DocsPath, c.SchemasPath = "/api/openapi", "", "/api/schemas"
 	c.CreateHooks = nil
+	c.Formats = s.formats()
 	c.Info.Description = "Master data, events, readings, anomalies and OEE of food plants."
 	c.Components.SecuritySchemes = map[string]*huma.SecurityScheme{
 		"bearer": {Type: "http", Scheme: "bearer", BearerFormat: "JWT"},
@@ -110,6 +112,7 @@ func New(cfg Config, deps Deps) (*Server, error) {
 	s.huma.UseMiddleware(s.admit, s.known, s.idempotent, conditional)
 	s.routes()
 	s.exemplify()
+	s.times = timeNames(s.huma.OpenAPI())
 	s.http = &http.Server{
 		Handler: s.router, ReadHeaderTimeout: cfg.ReadHeader, ReadTimeout: cfg.Read, WriteTimeout: cfg.Write, IdleTimeout: cfg.Idle,
 		MaxHeaderBytes: 64 << 10, ErrorLog: slog.NewLogLogger(deps.Logger.Handler(), slog.LevelDebug),
@@ -126,6 +129,7 @@ func (s *Server) routes() {
 	s.productRoutes()
 	s.batchRoutes()
 	s.userRoutes()
+	s.roleRoutes()
 	s.keyRoutes()
 	s.tenantRoutes()
 	s.jobRoutes()
