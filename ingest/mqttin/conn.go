@@ -21,6 +21,11 @@ var (
 // fit is made room for before it is read.
 const readBuffer = 8 << 10
 
+// penalty is how long the socket is not read after messages that were refused
+// for lack of quota or room: a client that takes no notice of it would cost the
+// others more than if it had the quota.
+const penalty = 100 * time.Millisecond
+
 // conn is a client's socket, between mochi and the network. mochi bounds a
 // packet only after it has read its length, and by one limit for friend and
 // stranger; it waits for a CONNECT for ever, and for a client that doesn't read
@@ -47,6 +52,7 @@ type conn struct {
 	ahead     int64 // room for the large packet that is being read
 	held      int64 // room for large packets that mochi has whole
 	refused   error // a packet was refused by its length; what came before goes first
+	pressed   bool  // messages were refused for lack of quota or room
 	greeted   bool  // the CONNECT has begun
 	collected *group
 	qos       byte // of the PUBLISH that is being processed, as it was sent
@@ -92,6 +98,10 @@ func (c *conn) Write(p []byte) (int, error) {
 func (c *conn) Read(p []byte) (int, error) {
 	c.flush()
 	c.giveBack()
+	if c.pressed {
+		c.pressed = false
+		c.rest(penalty)
+	}
 	if err := c.Conn.SetReadDeadline(c.deadline()); err != nil {
 		return 0, err //nolint:wrapcheck // mochi looks at it
 	}

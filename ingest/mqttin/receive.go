@@ -38,6 +38,7 @@ func (c *conn) receive(l *login, pk *packets.Packet) {
 			c.s.m.refused.WithLabelValues(refusedPressure).Inc()
 			m.code = packets.ErrQuotaExceeded
 			m.code.Reason = err.Error()
+			c.pressed = true
 		case pressed:
 			// Nobody else can be told: the socket is not read until it goes.
 			c.flush()
@@ -126,6 +127,11 @@ func (c *conn) wait(err error) bool {
 	if errors.As(err, &e) && e.Kind == fault.RateLimited {
 		pause = min(max(e.RetryAfter, pause), time.Second)
 	}
+	return c.rest(pause)
+}
+
+// rest doesn't read the socket for a while; false when it is over meanwhile.
+func (c *conn) rest(pause time.Duration) bool {
 	began := time.Now()
 	defer func() { c.s.m.held.Add(time.Since(began).Seconds()) }()
 	timer := time.NewTimer(pause)
