@@ -87,7 +87,11 @@ func TestPubackMeansStored(t *testing.T) {
 
 // mqttClient connects, or returns nil after a pause.
 func (in *installation) mqttClient(p int) mqtt.Client {
-	opts := mqtt.NewClientOptions().AddBroker("tcp://" + in.MQTT).SetClientID(fmt.Sprint("gateway-", p)).SetUsername("key").SetPassword(in.APIKey).
+	return in.mqttWith(in.APIKey, fmt.Sprint("gateway-", p))
+}
+
+func (in *installation) mqttWith(key, id string) mqtt.Client {
+	opts := mqtt.NewClientOptions().AddBroker("tcp://" + in.MQTT).SetClientID(id).SetUsername("key").SetPassword(key).
 		SetAutoReconnect(false).SetConnectTimeout(2 * time.Second).SetCleanSession(true)
 	c := mqtt.NewClient(opts)
 	if token := c.Connect(); token.WaitTimeout(3*time.Second) && token.Error() == nil {
