@@ -112,17 +112,6 @@ func newWorldOn(t testing.TB, pc postgres.Config, direct string) *world {
 	return w
 }
 
-// work stands for export and deletion, which are tested in internal/tenancy: it
-// writes what exported says.
-func (w *world) work() []job.Step {
-	return []job.Step{{Name: "write", Do: func(_ context.Context, r *job.Run) error {
-		if w.exported != nil {
-			r.Result(w.exported(r))
-		}
-		return nil
-	}}}
-}
-
 func must(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {

@@ -13,6 +13,17 @@ import (
 	"github.com/foodflow/foodflow/internal/tenancy"
 )
 
+// work stands for export and deletion, which are tested in internal/tenancy: it
+// writes what exported says.
+func (w *world) work() []job.Step {
+	return []job.Step{{Name: "write", Do: func(_ context.Context, r *job.Run) error {
+		if w.exported != nil {
+			r.Result(w.exported(r))
+		}
+		return nil
+	}}}
+}
+
 // worked starts the jobs until the test ends.
 func (w *world) worked() {
 	w.t.Helper()
