@@ -43,6 +43,7 @@ type cli struct {
 	Bench            benchCmd            `cmd:"" help:"Measure, each figure beside its bare loop."`
 	Deadletters      deadlettersCmd      `cmd:"" help:"Look at what could not be processed, and replay it."`
 	Settings         configCmd           `cmd:"" name:"config" help:"Show and check the configuration."`
+	Doctor           doctorCmd           `cmd:"" help:"Look for what is wrong with the configuration, the stores and the machine."`
 	KafkaEngine      kafkaEngineCmd      `cmd:"" help:"Run the embedded Kafka." hidden:""`
 	ClickhouseEngine clickhouseEngineCmd `cmd:"" help:"Run the embedded ClickHouse." hidden:""`
 	Version          versionCmd          `cmd:"" help:"Print the version."`

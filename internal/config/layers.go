@@ -21,6 +21,7 @@ const fileSuffix = "_file"
 type value struct {
 	text   string
 	source string
+	file   string // that a secret stands in, "" for none
 }
 
 // layers hold what file and variables say.
@@ -167,7 +168,7 @@ func textOf(v any) (string, error) {
 func (l *layers) find(command string, s Setting) (value, bool, error) {
 	byEnv := func(name string) (value, bool) {
 		text, ok := l.env[name]
-		return value{text, "variable " + name}, ok
+		return value{text: text, source: "variable " + name}, ok
 	}
 	bySection := func(flag string) (value, bool) { v, ok := l.section[first(command)][flag]; return v, ok }
 	byTop := func(flag string) (value, bool) { v, ok := l.top[flag]; return v, ok }
@@ -196,7 +197,7 @@ func (l *layers) find(command string, s Setting) (value, bool, error) {
 			if err != nil {
 				return value{}, false, fmt.Errorf("%s: %w", layer.shown, err)
 			}
-			return value{text, named.source + ", in " + named.text}, true, nil
+			return value{text, named.source + ", in " + named.text, named.text}, true, nil
 		case have:
 			return direct, true, nil
 		}

@@ -18,6 +18,7 @@ type Value struct {
 	Flag    string `json:"flag"`
 	Env     string `json:"env"`
 	Default string `json:"default,omitempty"`
+	file    string // that a secret stands in: its own, or the configuration
 }
 
 // redacted stands for a secret that is set.
@@ -42,7 +43,10 @@ func (p *Program) Values(ctx *kong.Context) []Value {
 		if given[s.flag] {
 			v.Source = "flag --" + s.Flag
 		} else if found, ok, err := p.layers.find(command, s); err == nil && ok {
-			v.Source = found.source
+			v.Source, v.file = found.source, found.file
+			if s.Secret && v.file == "" && strings.HasPrefix(found.source, "file ") {
+				v.file = p.layers.path
+			}
 		}
 		out = append(out, v)
 	}
