@@ -32,6 +32,7 @@ import (
 
 type apiCmd struct {
 	HTTPAddr        string          `help:"Listen for HTTP." name:"http-addr" default:"127.0.0.1:8080"`
+	HTTP            apiHTTPFlags    `embed:"" prefix:"http-"`
 	HTTPTLS         serverTLS       `embed:"" prefix:"http-tls-"`
 	AdminAddr       string          `help:"Listen for operators." default:"127.0.0.1:9083"`
 	Admin           adminFlags      `embed:"" prefix:"admin-"`
@@ -49,9 +50,6 @@ type apiCmd struct {
 	Postgres        postgresFlags   `embed:"" prefix:"postgres-"`
 	Replica         replicaFlags    `embed:"" prefix:"postgres-replica-"`
 }
-
-// queryLimit bounds one statement of the read models.
-const queryLimit = 15 * time.Second
 
 // Run serves until told to stop.
 func (c *apiCmd) Run(e *env) error {
@@ -108,7 +106,7 @@ func (c *apiCmd) server(e *env, r *role, db *postgres.DB, codec *schemas.Codec, 
 	if err != nil {
 		return nil, nil, err
 	}
-	ch := query.New(chc, queryLimit)
+	ch := query.New(chc, c.HTTP.QueryTimeout)
 	m, err := migrate.New(c.Postgres.migrator(1), r.logger)
 	if err != nil {
 		return nil, nil, err

@@ -138,7 +138,7 @@ Written by ` + "`make generate`" + ` from the flags. A default gives way to the 
 
 // Check names what is wrong with the configuration.
 func (c *ingestCmd) Check() error {
-	return errors.Join(c.Kafka.config().Validate(), c.Registry.config().Validate(), c.Quota.limits().Validate(), c.MQTT.config().Validate(),
+	return errors.Join(c.Kafka.config().Validate(), c.Registry.config().Validate(), c.Quota.limits().Validate(), c.MQTT.config().Validate(), c.HTTP.validate(),
 		c.HTTPTLS.files().Validate("http.tls"), c.MQTTTLS.files().Validate("mqtt.tls"), c.Admin.TLS.files().Validate("admin.tls"))
 }
 
@@ -174,5 +174,14 @@ func (c *apiCmd) config(secret []byte) api.Config {
 	cfg := api.DefaultConfig()
 	cfg.Addr, cfg.Secret, cfg.Origins, cfg.OperatorTenant, cfg.TLS, cfg.Version = c.HTTPAddr, secret, c.Origins, c.OperatorTenant, c.BehindTLS || c.HTTPTLS.files().Enabled(), version
 	cfg.Quotas = c.Quota.quotas()
+	cfg.Read, cfg.Write, cfg.Idle = c.HTTP.ReadTimeout, c.HTTP.WriteTimeout, c.HTTP.IdleTimeout
 	return cfg
+}
+
+// validate names what is wrong with the listener.
+func (f httpFlags) validate() error {
+	if f.Connections < 1 || f.ReadTimeout <= 0 {
+		return errors.New("http.connections, http.read_timeout: must be positive")
+	}
+	return nil
 }

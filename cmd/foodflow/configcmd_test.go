@@ -109,6 +109,14 @@ func TestConfigCheckAndPrint(t *testing.T) {
 	}
 }
 
+// Listeners of up are plain text, and it says so rather than wait for itself.
+func TestUpRefusesTLS(t *testing.T) {
+	t.Setenv("FOODFLOW_MQTT_TLS_CERT", "cert.pem")
+	if _, err := command(t, "up", "--data-dir", t.TempDir()); err == nil || !strings.Contains(err.Error(), "mqtt.tls.cert: foodflow up speaks plain text") {
+		t.Errorf("%v", err)
+	}
+}
+
 // The reference is what the flags say.
 func TestReferenceIsCurrent(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "configuration.md")

@@ -71,6 +71,20 @@ func (f serverTLS) files() tlsconf.Server {
 	return tlsconf.Server{Cert: f.Cert, Key: f.Key, ClientCA: f.ClientCA, Optional: f.Optional}
 }
 
+// httpFlags bound ingest's HTTP listener.
+type httpFlags struct {
+	Connections int           `help:"Most connections at once; the next one waits." default:"4096"`
+	ReadTimeout time.Duration `help:"Longest time for a request to come in." default:"30s"`
+}
+
+// apiHTTPFlags bound the API's.
+type apiHTTPFlags struct {
+	ReadTimeout  time.Duration `help:"Longest time for a request to come in." default:"15s"`
+	WriteTimeout time.Duration `help:"Longest time for an answer." default:"60s"`
+	IdleTimeout  time.Duration `help:"How long a connection may rest." default:"2m"`
+	QueryTimeout time.Duration `help:"Longest time of one query of the readings." default:"15s"`
+}
+
 // adminFlags are the operators' listener. Its address is a flag of the role,
 // with the role's default.
 type adminFlags struct {

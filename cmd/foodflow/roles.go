@@ -23,6 +23,7 @@ const stopLimit = 40 * time.Second
 
 type ingestCmd struct {
 	HTTPAddr  string        `help:"Listen for HTTP." name:"http-addr" default:"127.0.0.1:8081"`
+	HTTP      httpFlags     `embed:"" prefix:"http-"`
 	HTTPTLS   serverTLS     `embed:"" prefix:"http-tls-"`
 	MQTTAddr  string        `help:"Listen for MQTT." name:"mqtt-addr" default:"127.0.0.1:1883"`
 	MQTTTLS   serverTLS     `embed:"" prefix:"mqtt-tls-"`
@@ -60,6 +61,7 @@ func (c *ingestCmd) Run(e *env) error {
 	}
 	cfg := httpin.DefaultConfig()
 	cfg.Addr, cfg.Tracer = c.HTTPAddr, r.tracer
+	cfg.Connections, cfg.ReadTimeout = c.HTTP.Connections, c.HTTP.ReadTimeout
 	if cfg.TLS, err = r.secure("http", c.HTTPTLS); err != nil {
 		return err
 	}

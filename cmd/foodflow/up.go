@@ -9,10 +9,12 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/foodflow/foodflow/clickhouse/embedded"
 	"github.com/foodflow/foodflow/internal/admin"
+	"github.com/foodflow/foodflow/internal/config"
 	"github.com/foodflow/foodflow/internal/demo"
 	"github.com/foodflow/foodflow/internal/lifecycle"
 	postgresembedded "github.com/foodflow/foodflow/internal/postgres/embedded"
@@ -54,6 +56,23 @@ type upRun struct {
 	kafka, registry, clickhouse, postgres string // as clients use them
 }
 
+// plainListeners refuses settings that make the roles' listeners speak TLS: up
+// asks them in plain text, and its addresses are loopback's.
+func (e *env) plainListeners() error {
+	for _, role := range []string{"api", "ingest", "processors"} {
+		p, ctx, err := e.again(role)
+		if err != nil {
+			return err
+		}
+		for _, v := range p.Values(ctx) {
+			if slices.Contains([]string{"http.tls.cert", "mqtt.tls.cert", "admin.tls.cert"}, v.Key) && v.Value != "" {
+				return config.Fault(fmt.Errorf("%s: foodflow up speaks plain text on loopback; run the roles each alone for TLS", v.Key))
+			}
+		}
+	}
+	return nil
+}
+
 // Run starts everything, waits, and drains.
 func (c *upCmd) Run(e *env) error {
 	release, err := lifecycle.LockDir(c.DataDir)
@@ -61,6 +80,9 @@ func (c *upCmd) Run(e *env) error {
 		return err
 	}
 	defer release()
+	if err := e.plainListeners(); err != nil {
+		return err
+	}
 	u := &upRun{upCmd: c, e: e, r: newRole(e, "up", c.AdminAddr)}
 	if err := u.prepare(); err != nil {
 		return err
