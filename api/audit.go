@@ -22,7 +22,7 @@ type auditIn struct {
 type auditCheck struct {
 	Rows   int64 `json:"rows"`
 	Intact bool  `json:"intact"`
-	Broken int64 `json:"broken_at,omitempty" doc:"seq of the first row that doesn't fit the chain"`
+	Broken int64 `json:"broken_at,omitempty" doc:"seq of the first row that doesn't fit the chain or is missing"`
 }
 
 func (s *Server) auditRoutes() {
@@ -54,7 +54,7 @@ func (s *Server) auditRoutes() {
 		return out, nil
 	})
 	check := huma.Operation{Method: http.MethodGet, Path: auditPath + "/check", OperationID: "check-audit", Summary: "Walk the audit log's hash chain", Tags: []string{"audit"}}
-	check.Description = "A changed or missing row breaks the chain from there on. Rows cut off at its end leave no trace in it; compare rows with what an earlier check said."
+	check.Description = "A changed or missing row breaks the chain from there on; rows cut off at its end, and a chain that was written anew, are found by a note of its end that is kept elsewhere in the database. Who can change both can hide it: compare with what an earlier check said."
 	type checkOut struct{ Body auditCheck }
 	handle(s, admins(), check, func(ctx context.Context, _ *struct{}) (*checkOut, error) {
 		rows, broken, err := s.Store.VerifyAudit(ctx, principal(ctx).Tenant)

@@ -152,15 +152,22 @@ func (s *Store) AuditLog(ctx context.Context, tenant plant.ID, before int64, lim
 }
 
 // VerifyAudit walks the chain and names the first row that doesn't fit, 0 when
-// all do.
+// all do. Where rows are missing at the end, that is the first missing one.
 func (s *Store) VerifyAudit(ctx context.Context, tenant plant.ID) (rows, broken int64, err error) {
 	err = s.read(ctx, tenant, func(ctx context.Context, tx pgx.Tx) error {
-		err := tx.QueryRow(ctx, `SELECT count(*), coalesce(min(seq) FILTER (WHERE NOT fits), 0) FROM (
+		var ends bool
+		err := tx.QueryRow(ctx, `SELECT count(*), coalesce(min(seq) FILTER (WHERE NOT fits), 0),
+				coalesce((SELECT coalesce((h.seq, h.hash) = (SELECT l.seq, l.hash FROM audit_log l ORDER BY l.seq DESC LIMIT 1), false)
+					FROM foodflow.audit_heads h WHERE h.tenant_id = $1), count(*) = 0)
+			FROM (
 			SELECT seq, hash = `+auditHash("prev", "seq", "ts", "actor", "action", "resource", "detail")+`
 				AND prev = coalesce(lag(hash) OVER w, ''::bytea) AND seq = coalesce(lag(seq) OVER w, 0) + 1 AS fits
-			FROM audit_log WINDOW w AS (ORDER BY seq)) c`).Scan(&rows, &broken)
+			FROM audit_log WINDOW w AS (ORDER BY seq)) c`, tenant).Scan(&rows, &broken, &ends)
 		if err != nil {
 			return fmt.Errorf("verifying audit chain: %w", err)
+		}
+		if broken == 0 && !ends {
+			broken = rows + 1
 		}
 		return nil
 	})

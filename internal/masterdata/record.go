@@ -90,17 +90,20 @@ func (w *writing) wake(ctx context.Context) error {
 
 // audit appends to the chain. The hash covers the row and the hash before it,
 // and is computed by Postgres over its own text of the row, which is what a
-// verifier reads again. Writers are alone, so max(seq) is the last row.
+// verifier reads again. Writers are alone, so max(seq) is the last row. The end
+// of the chain is noted outside of the tenant's schema too.
 func (w *writing) audit(ctx context.Context, action, resource string, detail any) error {
 	text, err := json.Marshal(detail)
 	if err != nil {
 		return fmt.Errorf("encoding audit detail: %w", err)
 	}
-	if _, err := w.tx.Exec(ctx, `INSERT INTO audit_log (seq, ts, actor, action, resource, detail, prev, hash)
+	if _, err := w.tx.Exec(ctx, `WITH added AS (INSERT INTO audit_log (seq, ts, actor, action, resource, detail, prev, hash)
 		SELECT n.seq, $1::timestamptz, $2::text, $3::text, $4::text, $5::jsonb, n.prev, `+auditHash("n.prev", "n.seq", "$1::timestamptz", "$2::text", "$3::text", "$4::text", "$5::jsonb")+`
 		FROM (SELECT coalesce(max(seq), 0) + 1 AS seq,
-			coalesce((SELECT hash FROM audit_log ORDER BY seq DESC LIMIT 1), ''::bytea) AS prev FROM audit_log) n`,
-		w.now, w.who.Name, action, resource, text); err != nil {
+			coalesce((SELECT hash FROM audit_log ORDER BY seq DESC LIMIT 1), ''::bytea) AS prev FROM audit_log) n RETURNING seq, hash)
+		INSERT INTO foodflow.audit_heads (tenant_id, seq, hash) SELECT $6, seq, hash FROM added
+		ON CONFLICT (tenant_id) DO UPDATE SET seq = excluded.seq, hash = excluded.hash`,
+		w.now, w.who.Name, action, resource, text, w.who.Tenant); err != nil {
 		return fmt.Errorf("writing audit row: %w", err)
 	}
 	return nil

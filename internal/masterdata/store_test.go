@@ -111,6 +111,32 @@ func TestChangeIsStoredAnnouncedAndAudited(t *testing.T) {
 	}
 }
 
+// TestTenantsRoleCantMoveItsHeadBack: what lies outside of the tenant's schema
+// only grows, and is no other tenant's to see.
+func TestTenantsRoleCantMoveItsHeadBack(t *testing.T) {
+	f := newFixture(t)
+	who, other := f.tenant("acme"), f.tenant("other")
+	f.sensor(who, "s")
+	for _, q := range []string{"UPDATE foodflow.audit_heads SET seq = 1", "DELETE FROM foodflow.audit_heads", "UPDATE audit_log SET actor = 'x'", "DELETE FROM audit_log"} {
+		if err := f.db.InTenant(t.Context(), who.Tenant, func(ctx context.Context, tx pgx.Tx) error {
+			_, err := tx.Exec(ctx, q)
+			return err
+		}); err == nil {
+			t.Errorf("%s: done", q)
+		}
+	}
+	if err := f.db.InTenant(t.Context(), other.Tenant, func(ctx context.Context, tx pgx.Tx) error {
+		var n int
+		err := tx.QueryRow(ctx, "SELECT count(*) FROM foodflow.audit_heads WHERE tenant_id = $1", who.Tenant).Scan(&n)
+		if n != 0 {
+			t.Error("another tenant sees the head")
+		}
+		return err
+	}); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // TestAuditChainFindsEdits is the negative control of the chain: the service's
 // own role, which could edit, is found out.
 func TestAuditChainFindsEdits(t *testing.T) {
@@ -119,6 +145,15 @@ func TestAuditChainFindsEdits(t *testing.T) {
 		"UPDATE audit_log SET detail = '{}' WHERE seq = 3",
 		"UPDATE audit_log SET ts = ts + interval '1 second' WHERE seq = 3",
 		"DELETE FROM audit_log WHERE seq = 3",
+		"DELETE FROM audit_log WHERE seq = 1",
+		"DELETE FROM audit_log WHERE seq = (SELECT max(seq) FROM audit_log)", // the end cut off
+		"DELETE FROM audit_log WHERE seq > 3",
+		"TRUNCATE audit_log",
+		// Rewritten from the third row on, each hash right again.
+		`UPDATE audit_log SET actor = 'someone' WHERE seq = 3; DO $$ DECLARE r record; before bytea := (SELECT hash FROM audit_log WHERE seq = 2);
+			BEGIN FOR r IN SELECT * FROM audit_log WHERE seq >= 3 ORDER BY seq LOOP
+				UPDATE audit_log SET prev = before, hash = ` + auditHash("before", "seq", "ts", "actor", "action", "resource", "detail") + ` WHERE seq = r.seq RETURNING hash INTO before;
+			END LOOP; END $$`,
 	} {
 		f := newFixture(t)
 		who := f.tenant("acme")
