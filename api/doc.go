@@ -1,5 +1,6 @@
-// Package api is the management API: master data, identity, events, and the
-// read models of readings, anomalies and OEE.
+// Package api is the management API: master data, identity, events, alarms, the
+// read models of readings, anomalies, OEE and stops, and the live stream (package
+// live).
 //
 // Routes are declared in one file a resource, each with the roles that may call
 // it; the document at /api/openapi.json is made from the same declarations, so
@@ -11,7 +12,10 @@
 // the inside. Lists are keyset pages whose cursor is bound to tenant, route,
 // filter and sort. A change names the version it is made from (If-Match) and a
 // repeated POST with the same Idempotency-Key gets the first answer again. What is
-// recorded through the API answers after Kafka's ack.
+// recorded through the API answers after Kafka's ack, and keeps the rules and
+// quotas of ingest (package intake). Every time is UTC with milliseconds. Every
+// body of the document has an example that its schema accepts, and a change of the
+// document that breaks clients fails the tests until someone says that it may.
 //
 // Failure. With Postgres away, readings, anomalies and OEE are served and the
 // rest answers 503; with ClickHouse away the other way round.

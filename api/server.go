@@ -103,7 +103,7 @@ func New(cfg Config, deps Deps) (*Server, error) {
 	c.OpenAPIPath, c.DocsPath, c.SchemasPath = "/api/openapi", "", "/api/schemas"
 	c.CreateHooks = nil
 	c.Formats = s.formats()
-	c.Info.Description = "Master data, events, readings, anomalies and OEE of food plants."
+	c.Info.Description = "Master data, events, alarms, readings, anomalies, OEE and stops of food plants, and what happens there live."
 	c.Components.SecuritySchemes = map[string]*huma.SecurityScheme{
 		"bearer": {Type: "http", Scheme: "bearer", BearerFormat: "JWT"},
 		"apiKey": {Type: "apiKey", In: "header", Name: "X-API-Key"},
