@@ -298,6 +298,13 @@ func TestRotationRefusesNobody(t *testing.T) {
 	if len(kids) < 3 {
 		t.Errorf("only %d keys signed, so nothing rotated", len(kids))
 	}
+	// The control: without the time of publishing, the other process refuses.
+	must(t, a.add(t.Context(), w.time(), w.time().Add(-time.Second)))
+	token, err := a.sign(masterdata.Login{Family: plant.NewID(), Tenant: plant.NewID(), User: plant.NewID()}, "viewer")
+	must(t, err)
+	if _, err := b.verify(token); !refused(err) {
+		t.Errorf("a key that signs at once is known elsewhere: %v, so the test proves nothing", err)
+	}
 	if n := len(a.JWKS()); n < 2 || a.JWKS()[0].CRV != "Ed25519" {
 		t.Errorf("%d keys published", n)
 	}

