@@ -10,9 +10,8 @@
 //
 // Limits. The two topics are read side by side: an alarm that is raised in the
 // moment in which its line enters cleaning can show for as long as the reader of
-// the one is ahead of the other's. A limit that is taken off a sensor while it is
-// passed has no end on the stream, so its alarm stays until it is acknowledged
-// and taken out of service.
+// the one is ahead of the other's. The alarm of a limit that is taken off its
+// sensor ends with the sensor's next reading.
 //
 // Failure. Postgres away: records wait on Kafka. A record that can't be read is
 // counted and passed over: the processors have put it on the dead-letter topic.
