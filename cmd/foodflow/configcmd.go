@@ -31,9 +31,22 @@ type checked interface{ Check() error }
 // checkCommand asks the chosen command what is wrong with its settings.
 func checkCommand(ctx *kong.Context) error {
 	if c, ok := ctx.Selected().Target.Addr().Interface().(checked); ok {
-		return config.Fault(c.Check())
+		if err := c.Check(); err != nil {
+			return config.Fault(errors.New(asKeys(err.Error())))
+		}
 	}
 	return nil
+}
+
+// asKeys names faults by the settings' keys where a package's own name for a
+// field is another: a package doesn't know what its fields are set by.
+func asKeys(text string) string {
+	return strings.NewReplacer(
+		"api.addr:", "http_addr:", "api.origins:", "origins:", "api.read:", "http.read_timeout:", "api.write:", "http.write_timeout:", "api.idle:", "http.idle_timeout:",
+		"stream.group:", "group:", "stream.session_timeout:", "session_timeout:", "stream.generation:", "generation:",
+		"postgres.max_conns:", "postgres.connections:", "postgres.replica_url:", "postgres.replica.url:", "postgres.replica_lag:", "postgres.replica.lag:",
+		"clickhouse.conns:", "clickhouse.connections:",
+	).Replace(text)
 }
 
 // roleNames are the commands that make an installation.
