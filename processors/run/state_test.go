@@ -13,7 +13,7 @@ import (
 )
 
 // folded is a task that took some minutes of five sensors on two lines.
-func folded(t *testing.T) (stream.Task, run.Deps) {
+func folded(t testing.TB) (stream.Task, run.Deps) {
 	t.Helper()
 	codec, err := schemas.NewStaticCodec()
 	if err != nil {
@@ -41,7 +41,7 @@ func folded(t *testing.T) (stream.Task, run.Deps) {
 	return task, deps
 }
 
-func fold(t *testing.T, task stream.Task, input, i int, frame []byte) {
+func fold(t testing.TB, task stream.Task, input, i int, frame []byte) {
 	t.Helper()
 	if err := task.Fold(&stream.Record{Input: input, Offset: int64(i), Timestamp: start + int64(i), Value: frame}); err != nil {
 		t.Fatal(err)

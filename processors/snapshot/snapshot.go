@@ -124,7 +124,7 @@ func (a *assembly) add(v []byte) error {
 	if !bytes.Equal(a.id, v[:16]) {
 		return nil
 	}
-	if number != a.have || count != a.want || crc32.Checksum(part, crc32.MakeTable(crc32.Castagnoli)) != sum {
+	if count == 0 || number != a.have || count != a.want || crc32.Checksum(part, crc32.MakeTable(crc32.Castagnoli)) != sum {
 		return fmt.Errorf("chunk %d of %d is damaged or out of order", number, count)
 	}
 	a.have++

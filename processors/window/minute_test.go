@@ -1,6 +1,7 @@
 package window
 
 import (
+	"bytes"
 	"math"
 	"sort"
 	"testing"
@@ -77,5 +78,26 @@ func TestMinutesMergeToTheWhole(t *testing.T) {
 				t.Fatalf("minute %d: %+v, want %+v", start, got[start], w)
 			}
 		}
+	})
+}
+
+// FuzzRestoreMinute: a state is refused, or is one that comes back the same.
+func FuzzRestoreMinute(f *testing.F) {
+	var w Minute
+	f.Add(w.AppendState(nil))
+	w.Add(60_001, 4.5, true)
+	w.Add(60_002, 7, false)
+	f.Add(w.AppendState(nil))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		var a, again Minute
+		if _, err := a.RestoreState(b); err != nil {
+			return
+		}
+		state := a.AppendState(nil)
+		rest, err := again.RestoreState(append(state, 7))
+		if err != nil || len(rest) != 1 || !bytes.Equal(again.AppendState(nil), state) {
+			t.Fatalf("%v, %d bytes left", err, len(rest))
+		}
+		a.Add(1<<40, 1, true)
 	})
 }
