@@ -86,14 +86,28 @@ func assemble(cols []*column, rows int) (io.Reader, int64) {
 		ends[i] = len(heads)
 	}
 	size := int64(len(heads))
-	parts := make([]io.Reader, 0, 3*len(cols))
+	parts := make([]io.Reader, 0, 3*len(cols)+1)
 	from := 0
 	for i, c := range cols {
+		if i == len(cols)/2 {
+			parts = append(parts, midway{})
+		}
 		parts = append(parts, strings.NewReader(string(heads[from:ends[i]])), &slab{c.data}, &slab{c.more})
 		from = ends[i]
 		size += int64(len(c.data) + len(c.more))
 	}
 	return io.MultiReader(parts...), size
+}
+
+// midway is the point in the middle of an insert: some columns are on their way.
+type midway struct{}
+
+// Read gives nothing.
+func (midway) Read([]byte) (int, error) {
+	if err := fault.Point("sink.in_insert"); err != nil {
+		return 0, err
+	}
+	return 0, io.EOF
 }
 
 // slab reads a column's bytes, and writes them in one call where it can.

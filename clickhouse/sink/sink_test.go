@@ -143,9 +143,12 @@ func TestLostReplies(t *testing.T) {
 			s := sink.New(c, nil)
 			b := sink.NewReadings()
 			fill(b, plant.NewID(), 1000)
+			const lost = 2 // answers of each insert
+			sent, before := 0, duplicates(t, c)
 			for _, block := range []sink.Block{b, fillMinutes(plant.NewID())} {
 				for try := 0; ; try++ {
-					lose.Store(try < 2)
+					lose.Store(try < lost)
+					sent++
 					err := s.Insert(t.Context(), block, tc.token(try))
 					if err == nil {
 						break
@@ -156,8 +159,13 @@ func TestLostReplies(t *testing.T) {
 				}
 			}
 			got := query(t, c, "SELECT (SELECT count() FROM readings), (SELECT sum(count) FROM readings_1m), (SELECT sum(count) FROM readings_1h), (SELECT sum(count) FROM readings_1d)")
+			known := duplicates(t, c) - before
+			t.Logf("inserts sent %d, answers lost %d, blocks known by their token %d; readings and rollups %s", sent, 2*lost, known, got)
 			if want := "1000\t30\t30\t30"; (got != want) != tc.extra {
 				t.Fatalf("the tables hold %s, want %s: %v", got, want, !tc.extra)
+			}
+			if (known > 0) == tc.extra {
+				t.Errorf("%d blocks were known by their token", known)
 			}
 		})
 	}
