@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"github.com/foodflow/foodflow/internal/fault"
 )
 
 // snapshotting is a snapshot on its way to the store. The worker goes on
@@ -76,6 +78,9 @@ func (w *worker) purge() error {
 
 // beginSnapshot copies the state as of now and stores it in the background.
 func (w *worker) beginSnapshot(ctx context.Context) error {
+	if err := fault.Point("stream.before_snapshot"); err != nil {
+		return err
+	}
 	state, err := w.task.AppendState(nil)
 	if err != nil {
 		return fmt.Errorf("taking snapshot: %w", err)
@@ -102,6 +107,9 @@ func (w *worker) adopt(ctx context.Context) error {
 		w.logger.Warn("snapshot not stored", "partition", w.slot.Partition, "error", s.err)
 		w.sinceSnap, w.purged = w.cfg.SnapshotRecords, w.purged || s.purges
 		return nil
+	}
+	if err := fault.Point("stream.after_snapshot"); err != nil {
+		return err // it is stored, and no ledger names it
 	}
 	old := w.ledger.snap
 	w.ledger.rebase(s.ref, s.at)

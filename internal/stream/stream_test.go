@@ -16,7 +16,7 @@ import (
 // once. Rows carry a hash over all that was folded before, so a row that a
 // recovery folds in another order counts as an extra one.
 func TestEveryFaultPoint(t *testing.T) {
-	for _, name := range []string{"stream.before_flush", "stream.after_flush", "stream.before_commit", "stream.after_commit"} {
+	for _, name := range []string{"stream.before_flush", "stream.after_flush", "stream.before_commit", "stream.after_commit", "stream.before_snapshot", "stream.after_snapshot"} {
 		t.Run(name, func(t *testing.T) {
 			for n := 1; ; n += 1 + n/4 {
 				w := newWorld(t, 2)

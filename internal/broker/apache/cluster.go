@@ -151,9 +151,17 @@ func (c *Cluster) broker(i int) *lifecycle.Process {
 }
 
 // Kill sends SIGKILL to broker i (from 0); it is started again by itself.
-func (c *Cluster) Kill(i int) error {
-	if err := syscall.Kill(c.broker(i).PID(), syscall.SIGKILL); err != nil {
-		return fmt.Errorf("killing broker %d: %w", i+1, err)
+func (c *Cluster) Kill(i int) error { return c.signal(i, syscall.SIGKILL) }
+
+// Freeze stops broker i (from 0) in its tracks (SIGSTOP); Thaw lets it go on.
+func (c *Cluster) Freeze(i int) error { return c.signal(i, syscall.SIGSTOP) }
+
+// Thaw wakes a broker that Freeze stopped.
+func (c *Cluster) Thaw(i int) error { return c.signal(i, syscall.SIGCONT) }
+
+func (c *Cluster) signal(i int, s syscall.Signal) error {
+	if err := syscall.Kill(c.broker(i).PID(), s); err != nil {
+		return fmt.Errorf("sending %v to broker %d: %w", s, i+1, err)
 	}
 	return nil
 }

@@ -146,7 +146,14 @@ func acknowledge(t *testing.T, s *server, limit time.Duration, between func()) m
 		for acked.Load() < from+3000 && ctx.Err() == nil {
 			time.Sleep(time.Millisecond)
 		}
+		began := time.Now()
 		between()
+		for back := acked.Load(); acked.Load() == back && ctx.Err() == nil; {
+			time.Sleep(time.Millisecond)
+		}
+		if ctx.Err() == nil {
+			t.Logf("the next ack %v after the kill", time.Since(began).Round(time.Millisecond))
+		}
 	}
 	close(stop)
 	<-produced
