@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"os"
 	"path/filepath"
@@ -86,13 +87,58 @@ func Ports(dir string, asked map[string]string) (map[string]string, error) {
 	return out, WriteFile(path, old)
 }
 
-// freePort holds want if it is free, otherwise any free port.
-func freePort(host string, want int) (net.Listener, error) {
-	l, err := net.Listen("tcp", net.JoinHostPort(host, strconv.Itoa(want))) //nolint:noctx // loopback, at once
-	if err != nil && want != 0 {
-		l, err = net.Listen("tcp", net.JoinHostPort(host, "0")) //nolint:noctx // likewise
+// lowestPort is the first of those that freePort draws from; well-known services
+// live below.
+const lowestPort = 10_000
+
+// FreePort gives a port of host that is free now and that no outgoing connection
+// gets, for a server that is started by somebody else.
+func FreePort(host string) (int, error) {
+	l, err := freePort(host, 0)
+	if err != nil {
+		return 0, fmt.Errorf("finding a port: %w", err)
 	}
-	return l, err
+	defer l.Close()
+	a, ok := l.Addr().(*net.TCPAddr)
+	if !ok {
+		return 0, fmt.Errorf("finding a port: %v is no TCP address", l.Addr())
+	}
+	return a.Port, nil
+}
+
+// freePort holds want if it is free, otherwise a free port that the kernel gives
+// to nobody else: one below those of outgoing connections, which could take it
+// before its child listens, or while that is started again.
+func freePort(host string, want int) (net.Listener, error) {
+	if want != 0 {
+		if l, err := listen(host, want); err == nil {
+			return l, nil
+		}
+	}
+	for range 50 {
+		if l, err := listen(host, lowestPort+rand.IntN(ephemeral()-lowestPort)); err == nil {
+			return l, nil
+		}
+	}
+	return listen(host, 0)
+}
+
+func listen(host string, port int) (net.Listener, error) {
+	return net.Listen("tcp", net.JoinHostPort(host, strconv.Itoa(port))) //nolint:noctx // loopback, at once
+}
+
+// ephemeral is the lowest port that an outgoing connection may get.
+func ephemeral() int {
+	const usual = 32_768
+	low := 0
+	b, err := os.ReadFile("/proc/sys/net/ipv4/ip_local_port_range")
+	if err != nil {
+		return usual // no Linux
+	}
+	if _, err := fmt.Sscan(string(b), &low); err != nil || low <= lowestPort {
+		return usual
+	}
+	return low
 }
 
 // WriteFile writes v as JSON so that a reader sees the old file or the whole new

@@ -48,6 +48,17 @@ func TestPortsStay(t *testing.T) {
 	if first["fixed"] != "127.0.0.1:4711" {
 		t.Fatalf("a port that was asked for became %s", first["fixed"])
 	}
+	for name, addr := range first {
+		var low, port int
+		b, err := os.ReadFile("/proc/sys/net/ipv4/ip_local_port_range")
+		if err != nil {
+			break // no Linux
+		}
+		_, _ = fmt.Sscan(string(b), &low)
+		if _, err := fmt.Sscanf(addr, "127.0.0.1:%d", &port); err != nil || port >= low {
+			t.Errorf("%s got %s, which an outgoing connection can take: those begin at %d", name, addr, low)
+		}
+	}
 	seen := map[string]string{}
 	for name, addr := range first {
 		if other, twice := seen[addr]; twice {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"os/user"
@@ -16,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/foodflow/foodflow/internal/lifecycle"
 	"github.com/jackc/pgx/v5"
 )
 
@@ -86,12 +86,8 @@ func startPostgres() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	port, err := lifecycle.FreePort("127.0.0.1")
 	if err != nil {
-		return "", err
-	}
-	port := l.Addr().(*net.TCPAddr).Port
-	if err := l.Close(); err != nil {
 		return "", err
 	}
 	const script = `"$1/initdb" -D "$2/data" -U test --auth=trust --no-sync -E UTF8 >"$2/log" 2>&1 &&

@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"strconv"
 	"testing"
+
+	"github.com/foodflow/foodflow/internal/lifecycle"
 )
 
 // PostgresReplica gives the URL of a streaming replica of the server that
@@ -37,14 +39,11 @@ func PostgresReplica(t testing.TB, primary string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	free, err := lifecycle.FreePort("127.0.0.1")
 	if err != nil {
 		t.Fatal(err)
 	}
-	port := strconv.Itoa(l.Addr().(*net.TCPAddr).Port)
-	if err := l.Close(); err != nil {
-		t.Fatal(err)
-	}
+	port := strconv.Itoa(free)
 	data := filepath.Join(dir, "data")
 	backup := exec.Command(filepath.Join(bin, "pg_basebackup"), "-h", u.Hostname(), "-p", u.Port(), "-U", u.User.Username(), "-D", data, "-R", "-X", "stream", "-c", "fast", "--no-sync")
 	backup.Dir, backup.SysProcAttr = dir, attr

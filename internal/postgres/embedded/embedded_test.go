@@ -2,9 +2,9 @@ package embedded_test
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"log/slog"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -36,12 +36,11 @@ func place(t *testing.T) embedded.Config {
 	if err := os.Chmod(dir, 0o711); err != nil {
 		t.Fatal(err)
 	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	port, err := lifecycle.FreePort("127.0.0.1")
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close()
-	return embedded.Config{Dir: filepath.Join(dir, "postgres"), Addr: l.Addr().String(), Password: "se-cret-1"}
+	return embedded.Config{Dir: filepath.Join(dir, "postgres"), Addr: fmt.Sprint("127.0.0.1:", port), Password: "se-cret-1"}
 }
 
 func start(t *testing.T, cfg embedded.Config) (*lifecycle.Process, string) {
