@@ -11,8 +11,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/foodflow/foodflow/internal/lifecycle"
 	"github.com/jackc/pgx/v5"
+
+	"github.com/foodflow/foodflow/internal/lifecycle"
 )
 
 // PgBouncer starts a PgBouncer in transaction mode before the server of url,

@@ -15,8 +15,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/foodflow/foodflow/internal/lifecycle"
 	"github.com/jackc/pgx/v5"
+
+	"github.com/foodflow/foodflow/internal/lifecycle"
 )
 
 // PostgresVariable names a server to test against, as a URL of a user that may
