@@ -130,7 +130,7 @@ func outage(t *testing.T) time.Duration {
 func TestClickHouseAway(t *testing.T) {
 	in := install(t)
 	in.start()
-	l := in.load(3)
+	l := in.slowLoad(3, 10*time.Millisecond) // minutes of it stay behind the clock
 	time.Sleep(time.Second)
 	pid := in.child("clickhouse-engine")
 	if err := syscall.Kill(pid, syscall.SIGSTOP); err != nil {
