@@ -73,10 +73,54 @@ func humaError(status int, message string, errs ...error) huma.StatusError {
 			continue // an inner error's text is not for clients
 		}
 		x := d.ErrorDetail()
-		location := strings.TrimPrefix(strings.TrimPrefix(x.Location, "body."), "query.")
-		e.Items = append(e.Items, fault.Item{Location: location, Rule: "schema", Message: x.Message})
+		e.Items = append(e.Items, item(x))
 	}
 	return newProblem(e)
+}
+
+// item names field and rule of what huma found; it puts both into words.
+func item(x *huma.ErrorDetail) fault.Item {
+	location, rule := x.Location, "schema"
+	for _, r := range rules() {
+		if strings.HasPrefix(x.Message, r.words) {
+			rule = r.name
+			break
+		}
+	}
+	if rest, ok := strings.CutPrefix(x.Message, absent); ok {
+		field, _, _ := strings.Cut(rest, " ")
+		location += "." + field
+	}
+	return fault.Item{Location: strings.TrimPrefix(strings.TrimPrefix(location, "body."), "query."), Rule: rule, Message: x.Message}
+}
+
+// absent begins huma's word of a field that is not there; the field's name
+// follows.
+const absent = "expected required property "
+
+// rules gives the names of the rules, after JSON Schema's keywords, by how huma's
+// words of them begin.
+func rules() []struct{ words, name string } {
+	return []struct{ words, name string }{
+		{absent, "required"},
+		{"unexpected property", "unknown"},
+		{"expected value to be one of", "enum"},
+		{"expected number >", "minimum"},
+		{"expected number <", "maximum"},
+		{"expected length >", "min_length"},
+		{"expected length <", "max_length"},
+		{"expected array length >", "min_items"},
+		{"expected array length <", "max_items"},
+		{"expected array items to be unique", "unique_items"},
+		{"expected string to match pattern", "pattern"},
+		{"expected string to be ", "format"},
+		{"expected boolean", "type"},
+		{"expected number", "type"},
+		{"expected integer", "type"},
+		{"expected string", "type"},
+		{"expected array", "type"},
+		{"expected object", "type"},
+	}
 }
 
 // humaErrorsOnce guards huma's package variable, which every API of a process
