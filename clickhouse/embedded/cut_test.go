@@ -20,7 +20,9 @@ import (
 )
 
 // raw sends bytes as they are and gives what comes back until the engine closes.
-func raw(t *testing.T, base, text string) string {
+// A client that is gone sends no more; to net/http that is a client that left, so
+// a statement that still runs is ended.
+func raw(t *testing.T, base, text string, gone bool) string {
 	t.Helper()
 	u, err := url.Parse(base)
 	if err != nil {
@@ -37,8 +39,10 @@ func raw(t *testing.T, base, text string) string {
 	if _, err := io.WriteString(c, text); err != nil {
 		t.Fatal(err)
 	}
-	if err := c.(*net.TCPConn).CloseWrite(); err != nil {
-		t.Fatal(err)
+	if gone {
+		if err := c.(*net.TCPConn).CloseWrite(); err != nil {
+			t.Fatal(err)
+		}
 	}
 	out, _ := io.ReadAll(c) // what was read until the end counts
 	return string(out)
@@ -88,7 +92,7 @@ func TestCutInserts(t *testing.T) {
 				if strings.Contains(what, "encoding") && encode == nil {
 					continue
 				}
-				if out := raw(t, base, text); strings.Contains(out, "200 OK") {
+				if out := raw(t, base, text, true); strings.Contains(out, "200 OK") {
 					t.Errorf("%s: %s", what, out)
 				}
 				if got := count(); got != "0\n" {
@@ -96,7 +100,7 @@ func TestCutInserts(t *testing.T) {
 				}
 			}
 			for _, text := range []string{chunked + "0\r\n\r\n", whole} {
-				if out := raw(t, base, text); !strings.Contains(out, "200 OK") {
+				if out := raw(t, base, text, false); !strings.Contains(out, "200 OK") {
 					t.Errorf("whole: %s", out)
 				}
 				if got := count(); got != fmt.Sprintf("%d\n", rows) {
@@ -116,7 +120,7 @@ func TestCutInsertKeepsWholeBlocks(t *testing.T) {
 	body := strings.Repeat("123456\n", 700_000)
 	params := "&max_insert_block_size=100000&min_insert_block_size_rows=0&min_insert_block_size_bytes=0&input_format_parallel_parsing=0"
 	head := "POST /?database=" + db + "&query=" + url.QueryEscape("INSERT INTO t FORMAT TSV") + params + " HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
-	if out := raw(t, base, head+fmt.Sprintf("Content-Length: %d\r\n\r\n", len(body)+1)+body); strings.Contains(out, "200 OK") {
+	if out := raw(t, base, head+fmt.Sprintf("Content-Length: %d\r\n\r\n", len(body)+1)+body, true); strings.Contains(out, "200 OK") {
 		t.Errorf("%s", out)
 	}
 	var n int
