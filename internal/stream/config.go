@@ -49,7 +49,7 @@ func DefaultConfig() Config {
 	return Config{
 		BatchRecords:     200_000,
 		BatchBytes:       24 << 20,
-		MaxAge:           500 * time.Millisecond,
+		MaxAge:           350 * time.Millisecond,
 		Idle:             150 * time.Millisecond,
 		HoldBack:         5 * time.Second,
 		QueueBytes:       32 << 20,

@@ -58,7 +58,7 @@
 //
 // Queues are bounded in bytes; a full queue pauses its partition and the poll
 // loop never waits for a worker. A slot that is more than a batch behind the
-// broker may keep batches open four times as long, since whole batches cost
+// broker may keep batches open six times as long, since whole batches cost
 // ClickHouse less. The ledger must fit Kafka's limit for commit
 // metadata (4,096 bytes), so a snapshot is taken when it grows near it.
 //

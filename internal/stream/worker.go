@@ -148,7 +148,7 @@ func (w *worker) await(ctx context.Context) (Reason, error) {
 
 // behindAge is how many times longer a batch may stay open while the slot is
 // behind.
-const behindAge = 4
+const behindAge = 6
 
 // maxAge bounds the wait of a record. A slot with more than a batch still on the
 // broker is late whatever it does; it catches up sooner by whole batches, since
