@@ -2,7 +2,6 @@ package api
 
 import (
 	"context"
-	"fmt"
 	"net/http"
 	"strings"
 	"time"
@@ -12,7 +11,6 @@ import (
 	"github.com/foodflow/foodflow/internal/alarm"
 	"github.com/foodflow/foodflow/internal/fault"
 	"github.com/foodflow/foodflow/internal/masterdata"
-	"github.com/foodflow/foodflow/internal/plant"
 )
 
 const alarmsPath = opsPath + "alarms"
@@ -173,12 +171,8 @@ func (s *Server) alarms(ctx context.Context, in *alarmsIn) (*listOut[masterdata.
 		return nil, err
 	}
 	if position != "" {
-		since, id, _ := strings.Cut(position, " ")
-		if f.BeforeSince, err = time.Parse(time.RFC3339Nano, since); err != nil {
-			return nil, fmt.Errorf("reading cursor: %w", err)
-		}
-		if f.BeforeID, err = plant.ParseID(id); err != nil {
-			return nil, fmt.Errorf("reading cursor: %w", err)
+		if f.BeforeSince, f.BeforeID, err = readPlace(position); err != nil {
+			return nil, err
 		}
 	}
 	list, more, err := s.Store.Alarms().List(ctx, who.Tenant, f)
@@ -188,7 +182,7 @@ func (s *Server) alarms(ctx context.Context, in *alarmsIn) (*listOut[masterdata.
 	out := &listOut[masterdata.Alarm]{Page[*masterdata.Alarm]{Items: list}}
 	if len(list) > 0 {
 		last := list[len(list)-1]
-		out.Body.NextCursor = c.make(more, last.Since.Format(time.RFC3339Nano)+" "+last.ID.String())
+		out.Body.NextCursor = c.make(more, placeAt(last.Since, last.ID))
 	}
 	return out, nil
 }

@@ -4,9 +4,12 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/base64"
+	"fmt"
 	"strings"
+	"time"
 
 	"github.com/foodflow/foodflow/internal/fault"
+	"github.com/foodflow/foodflow/internal/plant"
 )
 
 // cursors makes and reads the cursors of one list as one caller sees it: the
@@ -62,4 +65,22 @@ func (c cursors) read(cursor string) (string, error) {
 		return "", bad
 	}
 	return position, nil
+}
+
+// placeAt is the position of a thing in a list that is ordered by time, then id.
+func placeAt(at time.Time, id plant.ID) string {
+	return at.Format(time.RFC3339Nano) + " " + id.String()
+}
+
+// readPlace undoes placeAt. The cursor's tag says that we made the position, so
+// it has the form we gave it.
+func readPlace(position string) (at time.Time, id plant.ID, err error) {
+	first, second, _ := strings.Cut(position, " ")
+	if at, err = time.Parse(time.RFC3339Nano, first); err != nil {
+		return at, id, fmt.Errorf("reading cursor: %w", err)
+	}
+	if id, err = plant.ParseID(second); err != nil {
+		return at, id, fmt.Errorf("reading cursor: %w", err)
+	}
+	return at, id, nil
 }

@@ -2,9 +2,7 @@ package api
 
 import (
 	"context"
-	"fmt"
 	"net/http"
-	"strings"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -61,13 +59,8 @@ func (s *Server) eventRoutes() {
 			return nil, err
 		}
 		if position != "" {
-			// The tag says that we made it, so it has the form we gave it.
-			ts, id, _ := strings.Cut(position, " ")
-			if f.BeforeTS, err = time.Parse(time.RFC3339Nano, ts); err != nil {
-				return nil, fmt.Errorf("reading cursor: %w", err)
-			}
-			if f.BeforeID, err = plant.ParseID(id); err != nil {
-				return nil, fmt.Errorf("reading cursor: %w", err)
+			if f.BeforeTS, f.BeforeID, err = readPlace(position); err != nil {
+				return nil, err
 			}
 		}
 		events, more, err := s.Store.Events(ctx, who.Tenant, f)
@@ -77,7 +70,7 @@ func (s *Server) eventRoutes() {
 		out := &eventsOut{Page[*masterdata.Event]{Items: events}}
 		if len(events) > 0 {
 			last := events[len(events)-1]
-			out.Body.NextCursor = c.make(more, last.TS.Format(time.RFC3339Nano)+" "+last.ID.String())
+			out.Body.NextCursor = c.make(more, placeAt(last.TS, last.ID))
 		}
 		return out, nil
 	})
