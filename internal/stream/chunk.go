@@ -54,7 +54,8 @@ func (c *chunk) pack(recs []*kgo.Record, now time.Time) {
 	for _, r := range recs {
 		size += len(r.Key) + len(r.Value)
 	}
-	if cap(c.buf) < size {
+	// Never nil: a slice of nothing out of nil is nil, and an empty key is not a missing one.
+	if c.buf == nil || cap(c.buf) < size {
 		c.buf = make([]byte, 0, size)
 	}
 	if cap(c.recs) < len(recs) {

@@ -61,6 +61,19 @@ func TestChunkGivesRecordsBack(t *testing.T) {
 	})
 }
 
+// TestChunkTellsEmptyFromNil packs a record without a byte: its empty key stays
+// a key, its missing value missing.
+func TestChunkTellsEmptyFromNil(t *testing.T) {
+	var pool chunkPool
+	c := pool.get()
+	c.pack([]*kgo.Record{{Key: []byte{}}}, time.Now())
+	var got Record
+	c.record(0, &got)
+	if got.Key == nil || len(got.Key) != 0 || got.Value != nil {
+		t.Fatalf("key %#v and value %#v, want an empty key and no value", got.Key, got.Value)
+	}
+}
+
 func clone(b []byte) []byte {
 	if b == nil {
 		return nil
