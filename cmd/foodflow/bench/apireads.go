@@ -113,14 +113,16 @@ func populate(ctx context.Context, ch *clickhouse.Client, rows int) (end int64, 
 	var statements []string
 	for from := 0; from < rows; from += chunk {
 		n := min(chunk, rows-from)
+		at := func(n int) int64 { return begin + int64(n/readSensors)*every }
 		statements = append(statements, fmt.Sprintf(`INSERT INTO readings (tenant_id, line_id, sensor_id, ts, value, quality, seq, score, _partition, _offset)
 			SELECT toUUID('%s'), %s, %s, fromUnixTimestamp64Milli(toInt64(%d + intDiv(number, %d) * %d)), 20 + sin(number), 'good', intDiv(number, %d), 0, number %% 8, intDiv(number, 8)
-			FROM numbers(%d, %d)`, tenant, id("00000002", fmt.Sprintf("number %% %d", readLines)), id("00000001", fmt.Sprintf("number %% %d", readSensors)), begin, readSensors, every, readSensors, from, n))
+			FROM numbers(%d, %d)`, tenant, id("00000002", fmt.Sprintf("number %% %d", readLines)), id("00000001", fmt.Sprintf("number %% %d", readSensors)), begin, readSensors, every, readSensors, from, n),
+			// A minute that two blocks share has two rows, as after a processor's two flushes.
+			fmt.Sprintf(`INSERT INTO readings_1m (tenant_id, line_id, sensor_id, ts, count, valid, sum, min, max, first, last)
+			SELECT tenant_id, line_id, sensor_id, toStartOfMinute(r.ts) AS minute, count(), count(), sum(value), min(value), max(value), min((r.ts, value)), max((r.ts, value))
+			FROM readings AS r WHERE r.ts >= fromUnixTimestamp64Milli(toInt64(%d)) AND r.ts < fromUnixTimestamp64Milli(toInt64(%d)) GROUP BY tenant_id, line_id, sensor_id, minute`, at(from), at(from+n)))
 	}
 	statements = append(statements,
-		`INSERT INTO readings_1m (tenant_id, line_id, sensor_id, ts, count, valid, sum, min, max, first, last)
-			SELECT tenant_id, line_id, sensor_id, toStartOfMinute(r.ts) AS minute, count(), count(), sum(value), min(value), max(value), min((r.ts, value)), max((r.ts, value))
-			FROM readings AS r GROUP BY tenant_id, line_id, sensor_id, minute`,
 		fmt.Sprintf(`INSERT INTO oee_parts (tenant_id, line_id, minute, product, running_ms, minor_stop_ms, planned_busy_ms, run_ms, good, total, unit, policy)
 			SELECT toUUID('%s'), %s, toDateTime(%d - intDiv(number, %d) * 60, 'UTC'), 'p', 50000, 10000, 60000, 60000, 5, 5, 'bottle', 1 FROM numbers(%d)`,
 			tenant, id("00000002", fmt.Sprintf("number %% %d", readLines)), last/1000-60, readLines, readLines*30*24*60),
