@@ -3,7 +3,6 @@ package masterdata
 import (
 	"context"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -37,48 +36,28 @@ func (x Alarms) Get(ctx context.Context, tenant plant.ID, id string) (a *Alarm, 
 // List reads a page; more says that another follows.
 func (x Alarms) List(ctx context.Context, tenant plant.ID, f AlarmFilter) (list []*Alarm, more bool, err error) {
 	f.Limit = min(max(f.Limit, 1), MaxPage)
-	var where []string
-	var args []any
-	add := func(condition string, values ...any) {
-		marks := make([]any, len(values))
-		for i, v := range values {
-			args = append(args, v)
-			marks[i] = fmt.Sprintf("$%d", len(args))
-		}
-		where = append(where, fmt.Sprintf(condition, marks...))
-	}
+	var c conditions
 	if len(f.States) > 0 {
-		add("state = ANY(%s)", f.States)
+		c.add("state = ANY(%s)", f.States)
 	}
 	if !f.Line.IsZero() {
-		add("line_id = %s", f.Line)
+		c.add("line_id = %s", f.Line)
 	}
 	if !f.Sensor.IsZero() {
-		add("sensor_id = %s", f.Sensor)
+		c.add("sensor_id = %s", f.Sensor)
 	}
 	if f.Kind != "" {
-		add("kind = %s", f.Kind)
+		c.add("kind = %s", f.Kind)
 	}
-	if !f.From.IsZero() {
-		add("since >= %s", f.From)
-	}
-	if !f.To.IsZero() {
-		add("since < %s", f.To)
-	}
+	c.span("since", f.From, f.To)
 	if !f.BeforeSince.IsZero() {
-		add("(since, id) < (%s, %s)", f.BeforeSince, f.BeforeID)
-	}
-	q := ""
-	if len(where) > 0 {
-		q = " WHERE " + strings.Join(where, " AND ")
+		c.add("(since, id) < (%s, %s)", f.BeforeSince, f.BeforeID)
 	}
 	err = x.s.read(ctx, tenant, func(ctx context.Context, tx pgx.Tx) error {
-		list, err = x.query(ctx, tx, fmt.Sprintf("%s ORDER BY since DESC, id DESC LIMIT %d", q, f.Limit+1), args...)
+		list, err = x.query(ctx, tx, fmt.Sprintf("%s ORDER BY since DESC, id DESC LIMIT %d", c.where(), f.Limit+1), c.args...)
 		return err
 	})
-	if more = len(list) > f.Limit; more {
-		list = list[:f.Limit]
-	}
+	list, more = cutPage(list, f.Limit)
 	return list, more, err
 }
 

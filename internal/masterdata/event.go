@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -40,40 +39,23 @@ type EventFilter struct {
 // Events reads a page of the event store.
 func (s *Store) Events(ctx context.Context, tenant plant.ID, f EventFilter) (events []*Event, more bool, err error) {
 	f.Limit = min(max(f.Limit, 1), MaxPage)
-	var where []string
-	var args []any
-	add := func(condition string, values ...any) {
-		marks := make([]any, len(values))
-		for i, v := range values {
-			args = append(args, v)
-			marks[i] = fmt.Sprint("$", len(args))
-		}
-		where = append(where, fmt.Sprintf(condition, marks...))
-	}
+	var c conditions
 	if f.Type != "" {
-		add("type = %s", f.Type)
+		c.add("type = %s", f.Type)
 	}
 	if f.AggregateType != "" {
-		add("aggregate_type = %s", f.AggregateType)
+		c.add("aggregate_type = %s", f.AggregateType)
 	}
 	if !f.Aggregate.IsZero() {
-		add("aggregate_id = %s", f.Aggregate)
+		c.add("aggregate_id = %s", f.Aggregate)
 	}
-	if !f.From.IsZero() {
-		add("ts >= %s", f.From)
-	}
-	if !f.To.IsZero() {
-		add("ts < %s", f.To)
-	}
+	c.span("ts", f.From, f.To)
 	if !f.BeforeTS.IsZero() {
-		add("(ts, id) < (%s, %s)", f.BeforeTS, f.BeforeID)
+		c.add("(ts, id) < (%s, %s)", f.BeforeTS, f.BeforeID)
 	}
-	q := "SELECT id, type, aggregate_type, aggregate_id, seq, ts, actor, data FROM events"
-	if len(where) > 0 {
-		q += " WHERE " + strings.Join(where, " AND ")
-	}
+	const columns = "SELECT id, type, aggregate_type, aggregate_id, seq, ts, actor, data FROM events"
 	err = s.read(ctx, tenant, func(ctx context.Context, tx pgx.Tx) error {
-		rows, err := tx.Query(ctx, fmt.Sprintf("%s ORDER BY ts DESC, id DESC LIMIT %d", q, f.Limit+1), args...)
+		rows, err := tx.Query(ctx, fmt.Sprintf("%s%s ORDER BY ts DESC, id DESC LIMIT %d", columns, c.where(), f.Limit+1), c.args...)
 		if err != nil {
 			return fmt.Errorf("listing events: %w", err)
 		}
@@ -85,9 +67,7 @@ func (s *Store) Events(ctx context.Context, tenant plant.ID, f EventFilter) (eve
 		})
 		return err
 	})
-	if more = len(events) > f.Limit; more {
-		events = events[:f.Limit]
-	}
+	events, more = cutPage(events, f.Limit)
 	return events, more, err
 }
 

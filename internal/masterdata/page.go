@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -32,12 +33,10 @@ func (r *resource[T]) list(ctx context.Context, tx pgx.Tx, p Page, columns ...st
 		return nil, false, fault.NewInvalid(fault.Item{Location: "sort", Rule: "enum", Message: "can't be sorted by this"})
 	}
 	p.Limit = min(max(p.Limit, 1), MaxPage)
-	var conditions []string
-	var args []any
-	for _, c := range columns {
-		if v := p.Where[c]; v != "" {
-			args = append(args, v)
-			conditions = append(conditions, fmt.Sprintf("%s::text = $%d", c, len(args)))
+	var c conditions
+	for _, column := range columns {
+		if v := p.Where[column]; v != "" {
+			c.add(column+"::text = %s", v)
 		}
 	}
 	direction, compare := "ASC", ">"
@@ -49,14 +48,9 @@ func (r *resource[T]) list(ctx context.Context, tx pgx.Tx, p Page, columns ...st
 		if err != nil {
 			return nil, false, err
 		}
-		args = append(args, after)
-		conditions = append(conditions, fmt.Sprintf("%s %s $%d", p.Sort, compare, len(args)))
+		c.add(p.Sort+" "+compare+" %s", after)
 	}
-	q := r.selectSQL()
-	if len(conditions) > 0 {
-		q += " WHERE " + strings.Join(conditions, " AND ")
-	}
-	rows, err := tx.Query(ctx, fmt.Sprintf("%s ORDER BY %s %s LIMIT %d", q, p.Sort, direction, p.Limit+1), args...)
+	rows, err := tx.Query(ctx, fmt.Sprintf("%s%s ORDER BY %s %s LIMIT %d", r.selectSQL(), c.where(), p.Sort, direction, p.Limit+1), c.args...)
 	if err != nil {
 		return nil, false, fmt.Errorf("listing %s: %w", r.table, err)
 	}
@@ -67,13 +61,53 @@ func (r *resource[T]) list(ctx context.Context, tx pgx.Tx, p Page, columns ...st
 	if err != nil {
 		return nil, false, fmt.Errorf("listing %s: %w", r.table, err)
 	}
-	if more = len(things) > p.Limit; more {
-		things = things[:p.Limit]
-	}
+	things, more = cutPage(things, p.Limit)
 	if r.load != nil && len(things) > 0 {
 		err = r.load(ctx, tx, things)
 	}
 	return things, more, err
+}
+
+// conditions narrow a list; all of them hold.
+type conditions struct {
+	texts []string
+	args  []any
+}
+
+// add takes a condition with a %s where each value stands.
+func (c *conditions) add(condition string, values ...any) {
+	marks := make([]any, len(values))
+	for i, v := range values {
+		c.args = append(c.args, v)
+		marks[i] = fmt.Sprint("$", len(c.args))
+	}
+	c.texts = append(c.texts, fmt.Sprintf(condition, marks...))
+}
+
+// span adds [from, to); a zero time is no bound.
+func (c *conditions) span(column string, from, to time.Time) {
+	if !from.IsZero() {
+		c.add(column+" >= %s", from)
+	}
+	if !to.IsZero() {
+		c.add(column+" < %s", to)
+	}
+}
+
+// where is the clause, empty without a condition.
+func (c *conditions) where() string {
+	if len(c.texts) == 0 {
+		return ""
+	}
+	return " WHERE " + strings.Join(c.texts, " AND ")
+}
+
+// cutPage takes off the row that was asked for to know whether more follow.
+func cutPage[T any](rows []T, limit int) (page []T, more bool) {
+	if len(rows) > limit {
+		return rows[:limit], true
+	}
+	return rows, false
 }
 
 func sortValue(column, text string) (any, error) {
