@@ -4,9 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"path/filepath"
 	"strconv"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -145,7 +143,7 @@ func TestClickHouseAway(t *testing.T) {
 	acked := l.end()
 	back := time.Now()
 	in.settled(acked)
-	took, missing, rss := time.Since(back), l.missing(), peakRSS(t, in.child("processors"))
+	took, missing, rss := time.Since(back), l.missing(), testkit.PeakRSS(t, in.child("processors"))
 	t.Logf("accepted %d while ClickHouse was away; rows %s, acked %d, missing %d, extra %s; caught up in %.1f s; peak memory of the processors %d MiB",
 		during, in.query("SELECT count() FROM foodflow.readings"), acked, missing, in.query(extra), took.Seconds(), rss>>20)
 	if during == 0 {
@@ -202,21 +200,4 @@ func TestClickHouseAwayWithoutRetries(t *testing.T) {
 	if missing == 0 {
 		t.Error("inserts that failed were let go and nothing is missing: the test is blind")
 	}
-}
-
-// peakRSS is the most memory a process ever held, in bytes.
-func peakRSS(t *testing.T, pid int) int64 {
-	t.Helper()
-	b, err := os.ReadFile(filepath.Join("/proc", fmt.Sprint(pid), "status"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	for line := range strings.Lines(string(b)) {
-		var kb int64
-		if _, err := fmt.Sscanf(line, "VmHWM: %d kB", &kb); err == nil {
-			return kb << 10
-		}
-	}
-	t.Fatal("no VmHWM")
-	return 0
 }

@@ -17,6 +17,8 @@ import (
 	"time"
 
 	"github.com/klauspost/compress/zstd"
+
+	"github.com/foodflow/foodflow/internal/testkit"
 )
 
 // attack is a hostile request and what may come of it; status 0 is a connection
@@ -206,7 +208,7 @@ func TestHostileBodies(t *testing.T) {
 	wg.Wait()
 	close(stop)
 	good.Wait()
-	rss := p.peak(t)
+	rss := testkit.PeakRSS(t, p.cmd.Process.Pid)
 	p.end()
 	for _, a := range all {
 		t.Logf("%-18s %v", a.name, statuses[a.name])
@@ -233,7 +235,7 @@ func TestHostileBodies(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	rss = open.peak(t)
+	rss = testkit.PeakRSS(t, open.cmd.Process.Pid)
 	open.end()
 	t.Logf("control without limits, %d gzip bombs: peak RSS %d MiB", max(n, 6), rss>>20)
 	if rss < maxHostileRSS && !raceEnabled {

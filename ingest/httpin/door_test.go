@@ -8,8 +8,6 @@ import (
 	"log/slog"
 	"os"
 	"os/exec"
-	"path/filepath"
-	"strings"
 	"testing"
 	"time"
 
@@ -107,21 +105,4 @@ func startDoor(t *testing.T, limits string) *process {
 		}
 	}
 	return p
-}
-
-// peak is the most memory the door ever held, in bytes.
-func (p *process) peak(t *testing.T) int64 {
-	t.Helper()
-	b, err := os.ReadFile(filepath.Join("/proc", fmt.Sprint(p.cmd.Process.Pid), "status"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	for line := range strings.Lines(string(b)) {
-		var kb int64
-		if _, err := fmt.Sscanf(line, "VmHWM: %d kB", &kb); err == nil {
-			return kb << 10
-		}
-	}
-	t.Fatal("no VmHWM")
-	return 0
 }

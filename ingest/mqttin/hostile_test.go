@@ -9,7 +9,6 @@ import (
 	"log/slog"
 	"net"
 	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
@@ -20,6 +19,7 @@ import (
 	"github.com/foodflow/foodflow/ingest"
 	"github.com/foodflow/foodflow/ingest/mqttin"
 	"github.com/foodflow/foodflow/internal/directory"
+	"github.com/foodflow/foodflow/internal/testkit"
 	"github.com/foodflow/foodflow/schemas"
 )
 
@@ -118,29 +118,13 @@ func besieged(t *testing.T, role string) (peak int64, honest int64) {
 	fight.Wait()
 	close(stop)
 	wg.Wait()
-	peak = peakMemory(t, v.cmd.Process.Pid)
+	peak = testkit.PeakRSS(t, v.cmd.Process.Pid)
 	for _, c := range conns {
 		if c != nil {
 			c.Close()
 		}
 	}
 	return peak, delivered.Load()
-}
-
-func peakMemory(t *testing.T, pid int) int64 {
-	t.Helper()
-	b, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "status"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	for line := range strings.Lines(string(b)) {
-		var kb int64
-		if _, err := fmt.Sscanf(line, "VmHWM: %d kB", &kb); err == nil {
-			return kb << 10
-		}
-	}
-	t.Fatal("no VmHWM")
-	return 0
 }
 
 // TestHostileMessages (S11): six hundred clients of one tenant that each leave
