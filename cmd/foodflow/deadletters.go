@@ -41,28 +41,18 @@ func (f letterFlags) each(e *env, fn func(*schemas.DeadLetter) error) error {
 	for _, id := range f.ID {
 		wanted[strings.ToLower(id)] = true
 	}
-	ends, err := broker.EndOffsets(e.ctx, kafka, broker.TopicDeadLetters)
-	if err != nil {
-		return err
-	}
 	seen := map[plant.ID]bool{}
-	for p, end := range ends {
-		err := broker.ReadPartition(e.ctx, kafka, broker.TopicDeadLetters, p, end, func(_ int64, value []byte) error {
-			var d schemas.DeadLetter
-			if err := codec.DecodeDeadLetter(value, &d); err != nil {
-				return fmt.Errorf("reading dead letters: %w", err)
-			}
-			if seen[d.ID] || f.Reason != "" && d.Reason != f.Reason || len(wanted) > 0 && !wanted[d.ID.String()] {
-				return nil
-			}
-			seen[d.ID] = true
-			return fn(&d)
-		})
-		if err != nil {
-			return err
+	return broker.ReadTopic(e.ctx, kafka, broker.TopicDeadLetters, func(_ int32, _ int64, value []byte) error {
+		var d schemas.DeadLetter
+		if err := codec.DecodeDeadLetter(value, &d); err != nil {
+			return fmt.Errorf("reading dead letters: %w", err)
 		}
-	}
-	return nil
+		if seen[d.ID] || f.Reason != "" && d.Reason != f.Reason || len(wanted) > 0 && !wanted[d.ID.String()] {
+			return nil
+		}
+		seen[d.ID] = true
+		return fn(&d)
+	})
 }
 
 type deadlettersList struct {

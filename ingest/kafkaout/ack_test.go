@@ -84,21 +84,15 @@ func newLine(t *testing.T) *line {
 // stored gives the sequence numbers on the topic.
 func (l *line) stored(t *testing.T, codec *schemas.Codec) map[int64]int {
 	t.Helper()
-	ends, err := broker.EndOffsets(t.Context(), l.cfg, broker.TopicReadings)
+	out := map[int64]int{}
+	err := broker.ReadTopic(t.Context(), l.cfg, broker.TopicReadings, func(_ int32, _ int64, v []byte) error {
+		var r plant.Reading
+		err := codec.DecodeReading(v, &r)
+		out[r.Seq]++
+		return err
+	})
 	if err != nil {
 		t.Fatal(err)
-	}
-	out := map[int64]int{}
-	for p, end := range ends {
-		err := broker.ReadPartition(t.Context(), l.cfg, broker.TopicReadings, p, end, func(_ int64, v []byte) error {
-			var r plant.Reading
-			err := codec.DecodeReading(v, &r)
-			out[r.Seq]++
-			return err
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
 	}
 	return out
 }

@@ -81,53 +81,7 @@ func (l *Log) Behind(ctx context.Context, group string, ends Reach) (n int64, er
 // Each calls fn with the key and value of each record that a topic holds now,
 // partition by partition; a nil value is a tombstone.
 func (l *Log) Each(ctx context.Context, topic string, fn func(partition int32, key, value []byte) error) error {
-	ends, err := l.Ends(ctx, topic)
-	if err != nil {
-		return err
-	}
-	starts, err := l.adm.ListStartOffsets(ctx, topic)
-	if err == nil {
-		err = starts.Error()
-	}
-	if err != nil {
-		return fmt.Errorf("listing start of %s: %w", topic, err)
-	}
-	first := byPartition(starts)
-	for p, end := range ends[topic] {
-		if first[topic][p] >= end {
-			continue
-		}
-		if err := l.partition(ctx, topic, p, end, fn); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (l *Log) partition(ctx context.Context, topic string, p int32, end int64, fn func(partition int32, key, value []byte) error) error {
-	cl, err := Client(l.cfg, kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{topic: {p: kgo.NewOffset().AtStart()}}), kgo.FetchMaxPartitionBytes(4<<20))
-	if err != nil {
-		return err
-	}
-	defer cl.Close()
-	for {
-		fs := cl.PollFetches(ctx)
-		if err := fs.Err(); err != nil {
-			return fmt.Errorf("reading %s/%d: %w", topic, p, err)
-		}
-		for it := fs.RecordIter(); !it.Done(); {
-			r := it.Next()
-			if r.Offset >= end {
-				return nil
-			}
-			if err := fn(p, r.Key, r.Value); err != nil {
-				return err
-			}
-			if r.Offset == end-1 {
-				return nil
-			}
-		}
-	}
+	return each(ctx, l.cfg, l.adm, topic, func(r *kgo.Record) error { return fn(r.Partition, r.Key, r.Value) })
 }
 
 // Keeping is how long a topic keeps a record that is written now.

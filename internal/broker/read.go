@@ -24,12 +24,58 @@ func EndOffsets(ctx context.Context, cfg Config, topic string) (map[int32]int64,
 	return out, ends.Error()
 }
 
+// ReadTopic calls fn with each record that a topic holds now, partition by
+// partition.
+func ReadTopic(ctx context.Context, cfg Config, topic string, fn func(partition int32, offset int64, value []byte) error) error {
+	cl, err := Client(cfg)
+	if err != nil {
+		return err
+	}
+	defer cl.Close()
+	return each(ctx, cfg, kadm.NewClient(cl), topic, func(r *kgo.Record) error { return fn(r.Partition, r.Offset, r.Value) })
+}
+
+// each reads what a topic holds now. A partition whose records have all aged out
+// ends where it starts, and is not waited for.
+func each(ctx context.Context, cfg Config, adm *kadm.Client, topic string, fn func(*kgo.Record) error) error {
+	ends, err := adm.ListEndOffsets(ctx, topic)
+	if err == nil {
+		err = ends.Error()
+	}
+	if err != nil {
+		return fmt.Errorf("listing end of %s: %w", topic, err)
+	}
+	starts, err := adm.ListStartOffsets(ctx, topic)
+	if err == nil {
+		err = starts.Error()
+	}
+	if err != nil {
+		return fmt.Errorf("listing start of %s: %w", topic, err)
+	}
+	first := byPartition(starts)[topic]
+	for p, end := range byPartition(ends)[topic] {
+		if first[p] >= end {
+			continue
+		}
+		if err := readTo(ctx, cfg, topic, p, end, fn); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // ReadPartition calls fn with each record of a partition from its start up to
-// end.
+// end; one that has lost records to its retention belongs to ReadTopic.
 func ReadPartition(ctx context.Context, cfg Config, topic string, partition int32, end int64, fn func(offset int64, value []byte) error) error {
 	if end == 0 {
 		return nil
 	}
+	return readTo(ctx, cfg, topic, partition, end, func(r *kgo.Record) error { return fn(r.Offset, r.Value) })
+}
+
+// readTo calls fn with the records of a partition from its start up to end. There
+// must be one, or a later one: nothing tells that none will come.
+func readTo(ctx context.Context, cfg Config, topic string, partition int32, end int64, fn func(*kgo.Record) error) error {
 	cl, err := Client(cfg, kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{topic: {partition: kgo.NewOffset().AtStart()}}),
 		kgo.FetchMaxBytes(16<<20), kgo.FetchMaxPartitionBytes(4<<20))
 	if err != nil {
@@ -43,10 +89,13 @@ func ReadPartition(ctx context.Context, cfg Config, topic string, partition int3
 		}
 		for it := fs.RecordIter(); !it.Done(); {
 			r := it.Next()
-			if err := fn(r.Offset, r.Value); err != nil {
+			if r.Offset >= end {
+				return nil
+			}
+			if err := fn(r); err != nil {
 				return err
 			}
-			if r.Offset >= end-1 {
+			if r.Offset == end-1 {
 				return nil
 			}
 		}

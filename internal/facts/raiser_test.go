@@ -2,16 +2,15 @@ package facts
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"testing"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus/testutil"
-	"github.com/twmb/franz-go/pkg/kfake"
 	"go.uber.org/goleak"
 
 	"github.com/foodflow/foodflow/internal/broker"
+	"github.com/foodflow/foodflow/internal/broker/brokertest"
 	"github.com/foodflow/foodflow/internal/directory"
 	"github.com/foodflow/foodflow/internal/fault"
 	"github.com/foodflow/foodflow/internal/masterdata"
@@ -144,42 +143,8 @@ func TestEveryCallMayFail(t *testing.T) {
 func TestReadsTheTopics(t *testing.T) {
 	r, m, c := fixture(t)
 	m.fails = 1
-	cluster, err := kfake.NewCluster(kfake.NumBrokers(1))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer cluster.Close()
-	cfg := broker.DefaultConfig()
-	cfg.Brokers = cluster.ListenAddrs()
-	cl, err := broker.Client(cfg)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer cl.Close()
-	if err := broker.EnsureTopics(t.Context(), cl, 1); err != nil {
-		t.Fatal(err)
-	}
-	var msgs []broker.Message
-	for _, rec := range story(t, c) {
-		msgs = append(msgs, broker.Message{Topic: rec.Topic, Key: line[:], Value: rec.Value})
-	}
-	if err := broker.NewProducer(cl).Publish(t.Context(), msgs); err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
-	defer cancel()
-	handled := 0
-	err = broker.ReadGroup(ctx, cfg, Group, Topics(), slog.New(slog.DiscardHandler), func(ctx context.Context, rs []broker.Record) error {
-		err := r.Handle(ctx, rs)
-		if err == nil {
-			handled += len(rs)
-		}
-		if handled == len(msgs) {
-			cancel()
-		}
-		return err
-	})
-	if err != nil || !errors.Is(ctx.Err(), context.Canceled) || len(m.facts) != 5 {
-		t.Errorf("%d facts of %d records, %v, %v", len(m.facts), handled, err, ctx.Err())
+	brokertest.Through(t, Group, Topics(), line[:], story(t, c), r.Handle)
+	if len(m.facts) != 5 {
+		t.Errorf("%d facts", len(m.facts))
 	}
 }
