@@ -20,7 +20,7 @@ RUN      ?= .
 FUZZTIME ?= 20s
 # The reliability tests of guarantees, and how often make chaos repeats them;
 # each repetition draws its moments of failure anew.
-CHAOS     ?= Kill|Crash|Fault|Fenced|Zombie|Rebalance|Network|ApacheKafka|RollingRestart|Retries|Poison|CleanStop|LostReplies|SimulatedPlant|Brokers|Followers|Copies|Away|Outlive|Hostile|Bombs|Noisy|Overload|AfterTheAck|Puback|Deletion|PostgresStop|Skipped|ManyTenants
+CHAOS     ?= Kill|Crash|Fault|Fenced|Zombie|Rebalance|Network|ApacheKafka|RollingRestart|Retries|Poison|CleanStop|LostReplies|SimulatedPlant|Brokers|Followers|Copies|Away|Outlive|Hostile|Bombs|Noisy|Overload|AfterTheAck|Puback|Deletion|PostgresStop|Skipped|ManyTenants|MigrateTenants
 CHAOS_PKG ?= ./cmd/foodflow ./processors/... ./internal/stream ./internal/broker/... ./internal/simulate ./clickhouse/sink ./ingest/... ./schemas/... ./internal/outbox ./internal/job ./internal/tenancy ./internal/migrate
 CHAOS_N   ?= 20
 BENCH    ?=

@@ -36,7 +36,7 @@ func variables(t *testing.T, command string) map[string]config.Setting {
 	t.Helper()
 	known := map[string]config.Setting{}
 	for _, v := range program(t).Settings() {
-		if v.Command != "" && v.Command != command {
+		if v.Command != "" && v.Command != command && v.Command != command+" up" { // migrate alone is migrate up
 			continue
 		}
 		known[v.Env] = v

@@ -141,7 +141,7 @@ func (c *configReferenceCmd) Run(*env) error {
 	if _, err := fmt.Fprint(f, referenceHead); err != nil {
 		return errors.Join(fmt.Errorf("writing the reference: %w", err), f.Close())
 	}
-	return errors.Join(p.Reference(f, append(roleNames(), "up")...), f.Close())
+	return errors.Join(p.Reference(f, "ingest", "processors", "api", "migrate up", "up"), f.Close())
 }
 
 const referenceHead = `# Settings
@@ -168,11 +168,8 @@ func (c *apiCmd) Check() error {
 }
 
 // Check names what is wrong with the configuration.
-func (c *migrateCmd) Check() error {
-	if c.Status {
-		return c.Postgres.config().Validate()
-	}
-	return errors.Join(c.Kafka.config().Validate(), c.Clickhouse.config().Validate(), c.Postgres.config().Validate())
+func (c *migrateUpCmd) Check() error {
+	return errors.Join(c.Kafka.config().Validate(), c.Clickhouse.config().Validate(), c.validate())
 }
 
 // postgres is the API's, with the replica.

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"runtime/debug"
+	"strings"
 	"time"
 
 	"github.com/alecthomas/kong"
@@ -36,7 +37,7 @@ type cli struct {
 	Ingest           ingestCmd           `cmd:"" help:"Accept readings and line events over HTTP and MQTT."`
 	Processors       processorsCmd       `cmd:"" help:"Score, count and store what is on Kafka."`
 	API              apiCmd              `cmd:"" name:"api" help:"Serve master data and results; carry changes to Kafka."`
-	Migrate          migrateCmd          `cmd:"" help:"Make or update topics and tables."`
+	Migrate          migrateCmd          `cmd:"" help:"Make or update topics, tables and schemas; say which are behind."`
 	Tenants          tenantsCmd          `cmd:"" help:"Make and manage tenants."`
 	Simulate         simulateCmd         `cmd:"" help:"Play the demo plant and write down what was planted; or verify that ClickHouse holds it."`
 	Replay           replayCmd           `cmd:"" help:"Feed a recording through ingest."`
@@ -84,7 +85,8 @@ func start() int {
 	program.Parser().FatalIfErrorf(err)
 	ctx, cancel := lifecycle.Signals(context.Background())
 	defer cancel()
-	e, end, err := newEnv(ctx, &c, args.Selected().Name)
+	command, _, _ := strings.Cut(args.Command(), " ")
+	e, end, err := newEnv(ctx, &c, command)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "foodflow:", err)
 		return 2

@@ -12,8 +12,6 @@ import (
 	"github.com/foodflow/foodflow/ingest/httpin"
 	"github.com/foodflow/foodflow/ingest/kafkaout"
 	"github.com/foodflow/foodflow/ingest/mqttin"
-	"github.com/foodflow/foodflow/internal/broker"
-	"github.com/foodflow/foodflow/internal/migrate"
 	"github.com/foodflow/foodflow/internal/stream"
 	"github.com/foodflow/foodflow/processors/run"
 )
@@ -190,43 +188,4 @@ func checkTables(ctx context.Context, ch *clickhouse.Client) error {
 func isDatabaseFault(err error) bool {
 	var ex *clickhouse.Exception
 	return errors.As(err, &ex)
-}
-
-type migrateCmd struct {
-	Kafka      kafkaFlags      `embed:"" prefix:"kafka-"`
-	Clickhouse clickhouseFlags `embed:"" prefix:"clickhouse-"`
-	Postgres   postgresFlags   `embed:"" prefix:"postgres-"`
-	Status     bool            `help:"Only say which schemas of Postgres are behind."`
-}
-
-// Run makes what is missing and ends.
-func (c *migrateCmd) Run(e *env) error {
-	m, err := migrate.New(c.Postgres.migrator(migrate.DefaultConfig().Parallel), e.logger)
-	if err != nil {
-		return err
-	}
-	if c.Status {
-		return migrationStatus(e, m)
-	}
-	kafka := c.Kafka.config()
-	cl, err := broker.Client(kafka)
-	if err != nil {
-		return err
-	}
-	defer cl.Close()
-	if err := broker.EnsureTopics(e.ctx, cl, kafka.Partitions); err != nil {
-		return err
-	}
-	ch, err := clickhouse.NewClient(c.Clickhouse.config())
-	if err != nil {
-		return err
-	}
-	if err := ddl.Apply(e.ctx, ch, ddl.DefaultOptions()); err != nil {
-		return err
-	}
-	if err := m.Up(e.ctx, nil); err != nil {
-		return err
-	}
-	e.logger.Info("topics, tables and schemas are up to date")
-	return nil
 }

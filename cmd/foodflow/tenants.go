@@ -170,22 +170,3 @@ func (c *tenantResumeCmd) Run(e *env) error {
 	_, err = store.Resume(e.ctx, c.Tenant)
 	return err
 }
-
-// migrationStatus prints every schema that lags and says how many don't.
-func migrationStatus(e *env, m *migrate.Migrator) error {
-	all, err := m.Status(e.ctx)
-	if err != nil {
-		return err
-	}
-	lag := 0
-	for _, s := range all {
-		if s.Lags() {
-			lag++
-			if _, err := fmt.Fprintf(e.out, "%s is at %d, needs %d\n", s.Schema, s.At, s.Target); err != nil {
-				return err
-			}
-		}
-	}
-	_, err = fmt.Fprintf(e.out, "%d schemas, %d behind\n", len(all), lag)
-	return err
-}

@@ -30,7 +30,7 @@ func (p *Program) Reference(w io.Writer, commands ...string) error {
 		if s.Command == "" {
 			e.used = append(e.used, "all")
 		} else {
-			e.used = append(e.used, s.Command)
+			e.used = append(e.used, first(s.Command))
 		}
 	}
 	slices.SortStableFunc(order, func(a, b string) int {

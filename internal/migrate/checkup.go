@@ -3,7 +3,6 @@ package migrate
 import (
 	"context"
 	"errors"
-	"fmt"
 
 	"github.com/foodflow/foodflow/internal/doctor"
 )
@@ -18,7 +17,7 @@ func (m *Migrator) Checkup() doctor.Check {
 		var found []doctor.Finding
 		for _, s := range all {
 			if s.Lags() {
-				found = append(found, doctor.Finding{Severity: doctor.Error, What: fmt.Sprintf("schema %s is at %d, needs %d", s.Schema, s.At, s.Target), Means: "requests that need what is new fail", Mend: "run foodflow migrate"})
+				found = append(found, doctor.Finding{Severity: doctor.Error, What: s.String(), Means: "requests that need what is new fail", Mend: "run foodflow migrate"})
 			}
 		}
 		if found == nil {

@@ -8,15 +8,15 @@ import (
 	"hash/fnv"
 	"io/fs"
 	"log/slog"
-	"sync"
+	"math/rand/v2"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/pressly/goose/v3"
 	"github.com/pressly/goose/v3/lock"
-	"golang.org/x/sync/errgroup"
 
+	"github.com/foodflow/foodflow/internal/fault"
 	"github.com/foodflow/foodflow/internal/job"
 	"github.com/foodflow/foodflow/internal/plant"
 	"github.com/foodflow/foodflow/internal/postgres"
@@ -57,6 +57,8 @@ type Migrator struct {
 	cfg  Config
 	conn *pgx.ConnConfig
 	log  *slog.Logger
+	// tenantFiles are migrations.Tenant(), except in tests.
+	tenantFiles fs.FS
 }
 
 // New makes a migrator; it connects to nothing.
@@ -71,47 +73,43 @@ func New(c Config, log *slog.Logger) (*Migrator, error) {
 	if err := postgres.Secure(conn, c.TLS); err != nil {
 		return nil, err
 	}
-	return &Migrator{cfg: c, conn: conn, log: log}, nil
+	return &Migrator{cfg: c, conn: conn, log: log, tenantFiles: migrations.Tenant()}, nil
 }
 
-// Up brings the installation's schema and then every tenant's up to date.
-// progress, when given, is called after each tenant, never twice at once.
+// Up brings the installation's schema up to date and then the tenants' that are
+// behind. A tenant that fails doesn't stop the others; it is named by the error
+// and, with what went wrong, by Status. progress, when given, is called after
+// each tenant that was behind, never twice at once.
 func (m *Migrator) Up(ctx context.Context, progress func(done, total int)) error {
 	if err := m.Shared(ctx); err != nil {
 		return err
 	}
-	tenants, err := m.tenants(ctx)
+	all, err := m.Status(ctx)
 	if err != nil {
 		return err
 	}
-	var mu sync.Mutex // guards done and the calls of progress
-	done := 0
-	g, ctx := errgroup.WithContext(ctx)
-	g.SetLimit(m.cfg.Parallel)
-	for _, t := range tenants {
-		g.Go(func() error {
-			if err := m.Tenant(ctx, t); err != nil {
-				return err
-			}
-			mu.Lock()
-			defer mu.Unlock()
-			done++
-			if progress != nil {
-				progress(done, len(tenants))
-			}
-			return nil
-		})
+	var behind []Status
+	for _, s := range all[1:] {
+		if s.Lags() {
+			behind = append(behind, s)
+		}
 	}
-	return g.Wait()
+	// Runs at the same time begin with different tenants, or one would do the work
+	// while the other waits for each of its locks.
+	rand.Shuffle(len(behind), func(i, j int) { behind[i], behind[j] = behind[j], behind[i] })
+	return m.each(ctx, behind, progress, func(ctx context.Context, s Status) error {
+		return m.run(ctx, s.Schema, m.tenantFiles, tenantSteps(s.Schema))
+	})
 }
 
 // Shared brings the installation's schema up to date.
 func (m *Migrator) Shared(ctx context.Context) error {
-	if err := m.run(ctx, SharedSchema, migrations.Shared(), prepareShared, grantShared); err != nil {
-		return fmt.Errorf("migrating schema %s: %w", SharedSchema, err)
+	err := m.run(ctx, SharedSchema, migrations.Shared(), steps{prepareShared, grantShared})
+	if err == nil {
+		err = m.jobs(ctx)
 	}
-	if err := m.jobs(ctx); err != nil {
-		return fmt.Errorf("migrating schema %s: %w", SharedSchema, err)
+	if err != nil {
+		return fmt.Errorf("migrating schema %s: %w", SharedSchema, m.noted(ctx, SharedSchema, err))
 	}
 	return nil
 }
@@ -153,27 +151,31 @@ func (m *Migrator) pool(ctx context.Context) (*pgxpool.Pool, error) {
 // schema up to date and grants the role its rights.
 func (m *Migrator) Tenant(ctx context.Context, id plant.ID) error {
 	schema := postgres.Schema(id)
-	prepare := func(ctx context.Context, db *sql.DB) error { return prepareTenant(ctx, db, schema) }
-	grant := func(ctx context.Context, db *sql.DB) error { return grantTenant(ctx, db, schema) }
-	if err := m.run(ctx, schema, migrations.Tenant(), prepare, grant); err != nil {
-		return fmt.Errorf("migrating tenant %s: %w", id, err)
+	if err := m.run(ctx, schema, m.tenantFiles, tenantSteps(schema)); err != nil {
+		return fmt.Errorf("migrating tenant %s: %w", id, m.noted(ctx, schema, err))
 	}
 	return nil
 }
+
+// steps are what is done before and after the migrations of a schema.
+type steps struct{ prepare, grant step }
 
 // step is one part of the work on a schema.
 type step func(context.Context, *sql.DB) error
 
 // run prepares a schema, applies what is pending and grants rights, each under
 // the schema's lock.
-func (m *Migrator) run(ctx context.Context, schema string, files fs.FS, prepare, grant step) error {
+func (m *Migrator) run(ctx context.Context, schema string, files fs.FS, s steps) error {
 	db := m.open(schema)
 	defer db.Close()
 	if current, err := upToDate(ctx, db, schema, files); err != nil || current {
 		return err
 	}
-	if err := locked(ctx, db, schema, prepare); err != nil {
+	if err := locked(ctx, db, schema, s.prepare); err != nil {
 		return fmt.Errorf("preparing: %w", err)
+	}
+	if err := fault.Point("migrate.prepared"); err != nil {
+		return err
 	}
 	p, err := provider(db, schema, files)
 	if err != nil {
@@ -183,11 +185,14 @@ func (m *Migrator) run(ctx context.Context, schema string, files fs.FS, prepare,
 	if err != nil {
 		return err
 	}
-	if err := locked(ctx, db, schema, grant); err != nil {
+	if err := fault.Point("migrate.applied"); err != nil {
+		return err
+	}
+	if err := locked(ctx, db, schema, s.grant); err != nil {
 		return fmt.Errorf("granting: %w", err)
 	}
-	m.log.InfoContext(ctx, "schema migrated", "schema", schema, "applied", len(results))
-	return nil
+	m.log.DebugContext(ctx, "schema migrated", "schema", schema, "applied", len(results))
+	return forget(ctx, db, schema)
 }
 
 // open gives a small pool whose connections see one schema.
@@ -201,8 +206,8 @@ func (m *Migrator) open(schema string) *sql.DB {
 }
 
 func provider(db *sql.DB, schema string, files fs.FS) (*goose.Provider, error) {
-	// Five seconds a try, half an hour in all: long migrations of another
-	// process are waited for.
+	// A try a second, for half an hour: long migrations of another process are
+	// waited for.
 	locker, err := lock.NewPostgresSessionLocker(lock.WithLockID(lockID("migrate", schema)), lock.WithLockTimeout(1, 1800))
 	if err != nil {
 		return nil, fmt.Errorf("making session lock: %w", err)
