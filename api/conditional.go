@@ -9,10 +9,10 @@ import (
 )
 
 // conditional answers 304 without a body to who has the version already (RFC
-// 9110, section 13.1.2).
+// 9110, section 13.1.2), on routes that say so.
 func conditional(ctx huma.Context, next func(huma.Context)) {
 	have := ctx.Header("If-None-Match")
-	if have == "" || ctx.Method() != http.MethodGet {
+	if _, can := ctx.Operation().Responses["304"]; !can || have == "" || ctx.Method() != http.MethodGet {
 		next(ctx)
 		return
 	}

@@ -101,6 +101,10 @@ func (s *Service) Still(p directory.Principal) error {
 	return s.dir.Still(p, directory.ScopeIngest, s.now())
 }
 
+// Using notes that the key of a principal who was authenticated earlier is still
+// put to use.
+func (s *Service) Using(p directory.Principal) { s.dir.Using(p, s.now()) }
+
 // Begin lends an empty batch; End takes it back.
 func (s *Service) Begin(tenant plant.ID, kind Kind) *Batch {
 	return s.BeginAt(tenant, kind, s.now().UnixMilli())

@@ -83,6 +83,7 @@ func FuzzOEEPart(f *testing.F)        { fuzzKind(f, OEEPart) }
 func FuzzDeadLetter(f *testing.F)     { fuzzKind(f, DeadLetterName) }
 func FuzzDomainEvent(f *testing.F)    { fuzzKind(f, EventName) }
 func FuzzDirectoryEntry(f *testing.F) { fuzzKind(f, DirectoryName) }
+func FuzzKeyUse(f *testing.F)         { fuzzKind(f, KeyUseName) }
 
 // FuzzFrame takes whole frames: whatever stands on a topic.
 func FuzzFrame(f *testing.F) {

@@ -56,6 +56,14 @@ func allKinds() []ops {
 			err := c.DecodeDomainEvent(b, &v)
 			return v, err
 		}, func() any { return &DomainEvent{} }},
+		{KeyUseName, drawKeyUse, sampleKeyUse, func(c *Codec, b []byte, v any) ([]byte, error) {
+			u := v.(KeyUse)
+			return c.AppendKeyUse(b, &u)
+		}, func(c *Codec, b []byte) (any, error) {
+			var v KeyUse
+			err := c.DecodeKeyUse(b, &v)
+			return v, err
+		}, func() any { return &KeyUse{} }},
 		{LineEvent, func(t *rapid.T) any { return drawLineEvent(t) }, sampleLineEvent, func(c *Codec, b []byte, v any) ([]byte, error) {
 			e := v.(plant.LineEvent)
 			return c.AppendLineEvent(b, &e), nil
@@ -219,6 +227,10 @@ func drawEntry(t *rapid.T) any {
 	}
 }
 
+func drawKeyUse(t *rapid.T) any {
+	return KeyUse{Tenant: drawID(t, "tenant"), APIKey: drawID(t, "key"), TS: drawTS(t, "ts")}
+}
+
 // numbered makes an id that is the same in each run.
 func numbered(n byte) (id plant.ID) {
 	for i := range id {
@@ -271,4 +283,8 @@ func sampleDomainEvent() any {
 
 func sampleEntry() any {
 	return DirectoryEntry{Kind: "line", Tenant: numbered(1), ID: numbered(2), Version: 5, Data: `{"key":"bottling-1"}`}
+}
+
+func sampleKeyUse() any {
+	return KeyUse{Tenant: numbered(1), APIKey: numbered(9), TS: 1_764_000_000_123}
 }

@@ -26,6 +26,7 @@ const (
 	DeadLetterName Name = "dead_letter"
 	EventName      Name = "domain_event"
 	DirectoryName  Name = "directory_entry"
+	KeyUseName     Name = "key_use"
 )
 
 // Subject is the registry subject of a kind: its topic's values.
@@ -40,6 +41,7 @@ func subjects() map[Name]string {
 		DeadLetterName: "foodflow.dead-letters.v1-value",
 		EventName:      "foodflow.events.v1-value",
 		DirectoryName:  "foodflow.directory.v1-value",
+		KeyUseName:     "foodflow.key-uses.v1-value",
 	}
 }
 

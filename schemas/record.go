@@ -1,7 +1,9 @@
 package schemas
 
 import (
+	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/foodflow/foodflow/internal/plant"
 )
@@ -24,6 +26,39 @@ type DeadLetter struct {
 // DeadLetterID derives a dead letter's id from where the record stood.
 func DeadLetterID(topic string, partition int32, offset int64) plant.ID {
 	return plant.NameID(plant.ID{}, topic, fmt.Sprint(partition), fmt.Sprint(offset))
+}
+
+// maxDetail bounds the words of a dead letter's reason.
+const maxDetail = 500
+
+// Refuse says why the record that d holds can't be processed. Everything follows
+// from the record, so a repetition after a crash makes the same letter.
+func (d *DeadLetter) Refuse(reason string, cause error) {
+	d.ID, d.FailedAt = DeadLetterID(d.Topic, d.Partition, d.Offset), d.TS
+	detail := cause.Error()
+	d.Reason, d.Detail = reason, strings.ToValidUTF8(detail[:min(len(detail), maxDetail)], "")
+}
+
+// Reason is the reason of a dead letter for a value that could not be decoded;
+// "" where the registry could not be asked, which passes.
+func Reason(err error) string {
+	switch {
+	case errors.Is(err, ErrRegistry):
+		return ""
+	case errors.Is(err, ErrFrame):
+		return "frame"
+	case errors.Is(err, ErrUnknownSchema):
+		return "unknown_schema"
+	}
+	return "body"
+}
+
+// Some is a key or value that may be null.
+func Some(b []byte) *[]byte {
+	if b == nil {
+		return nil
+	}
+	return &b
 }
 
 // Header is a Kafka record header.
@@ -52,6 +87,13 @@ type DirectoryEntry struct {
 	ID      plant.ID `avro:"id"`
 	Version int64    `avro:"version"`
 	Data    string   `avro:"data"` // JSON of internal/directory's type
+}
+
+// KeyUse is that an API key was used.
+type KeyUse struct {
+	Tenant plant.ID `avro:"tenant_id"`
+	APIKey plant.ID `avro:"key_id"`
+	TS     int64    `avro:"ts"` // Unix milliseconds
 }
 
 // Key is the Kafka record key of the entry.

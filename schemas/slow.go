@@ -101,3 +101,17 @@ func (c *Codec) DecodeDirectoryEntry(frame []byte, e *DirectoryEntry) error {
 	*e = DirectoryEntry{}
 	return c.decode(frame, DirectoryName, e)
 }
+
+// AppendKeyUse appends the frame of a key's use.
+func (c *Codec) AppendKeyUse(dst []byte, u *KeyUse) ([]byte, error) {
+	return c.append(dst, KeyUseName, u)
+}
+
+// DecodeKeyUse reads a frame into u.
+func (c *Codec) DecodeKeyUse(frame []byte, u *KeyUse) error {
+	*u = KeyUse{}
+	if err := c.decode(frame, KeyUseName, u); err != nil {
+		return err
+	}
+	return checkTS(u.TS)
+}

@@ -31,14 +31,12 @@ type Service struct {
 
 	accounts *throttle
 	sources  *throttle
-	used     *usage
 }
 
 // New makes a service; it starts nothing.
 func New(cfg Config, keys *Keys, store *masterdata.Store, dir *directory.Store, h *password.Hasher, log *slog.Logger, now func() time.Time) *Service {
 	return &Service{
 		cfg: cfg, keys: keys, store: store, dir: dir, hasher: h, log: log, now: now,
-		used:     &usage{seen: map[plant.ID]map[plant.ID]time.Time{}},
 		accounts: newThrottle(cfg.Failures, cfg.Window),
 		// A source is an address that many may share behind a gateway.
 		sources: newThrottle(cfg.Failures*5, cfg.Window),
@@ -210,7 +208,6 @@ func (s *Service) byKey(key string) (Principal, error) {
 	if err != nil {
 		return Principal{}, &fault.Error{Kind: fault.Unauthenticated, Detail: "the API key is not valid", Cause: err}
 	}
-	s.used.note(p, s.now())
 	out := Principal{Tenant: p.Tenant, Subject: p.KeyID, Key: true}
 	for _, scope := range p.Scopes {
 		if role := roleOf(scope); role != "" {

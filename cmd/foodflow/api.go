@@ -143,7 +143,10 @@ func (c *apiCmd) server(e *env, r *role, db *postgres.DB, codec *schemas.Codec, 
 		return nil, nil, err
 	}
 	logins := auth.New(acfg, keys, store, dir, hasher, r.logger, time.Now)
-	if err := r.start(e.ctx, "log-ins", logins.Run); err != nil {
+	if err := c.keepUses(e.ctx, r, store, dir, codec, cl); err != nil {
+		return nil, nil, err
+	}
+	if err := r.tellUses(e.ctx, c.Kafka.config(), dir, codec); err != nil {
 		return nil, nil, err
 	}
 	jobs, err := c.jobs(e.ctx, r, db, append(upkeep(keys, store), c.tenantWork(store, m, chc, cl, secret)...))

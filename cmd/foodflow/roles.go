@@ -49,6 +49,9 @@ func (c *ingestCmd) Run(e *env) error {
 	if err != nil {
 		return err
 	}
+	if err := r.tellUses(e.ctx, kafka, store, codec); err != nil {
+		return err
+	}
 	out, err := kafkaout.New(kafka, kafkaout.DefaultConfig())
 	if err != nil {
 		return err

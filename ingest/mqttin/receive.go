@@ -148,6 +148,7 @@ func (c *conn) rest(pause time.Duration) bool {
 func (c *conn) group(l *login) *group {
 	if c.collected == nil {
 		l.meter = c.s.svc.Meter(l.who) // quotas change
+		c.s.svc.Using(l.who)
 		c.collected = &group{svc: c.s.svc, tenant: l.who.Tenant, began: time.Now(), done: make(chan struct{})}
 	}
 	return c.collected

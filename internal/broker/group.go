@@ -11,8 +11,12 @@ import (
 
 // Record is one record of a topic read by a group.
 type Record struct {
-	Topic string
-	Value []byte // nil: a tombstone
+	Topic     string
+	Partition int32
+	Offset    int64
+	TS        int64 // the broker's, Unix milliseconds
+	Key       []byte
+	Value     []byte // nil: a tombstone
 }
 
 // handlePause is the wait before records that could not be handled are handed
@@ -42,7 +46,9 @@ func ReadGroup(ctx context.Context, c Config, group string, topics []string, log
 			}
 		})
 		rs := make([]Record, 0, fs.NumRecords())
-		fs.EachRecord(func(r *kgo.Record) { rs = append(rs, Record{r.Topic, r.Value}) })
+		fs.EachRecord(func(r *kgo.Record) {
+			rs = append(rs, Record{r.Topic, r.Partition, r.Offset, r.Timestamp.UnixMilli(), r.Key, r.Value})
+		})
 		for len(rs) > 0 && ctx.Err() == nil {
 			if err := handle(ctx, rs); err == nil {
 				// A commit that fails costs only that the records come again.

@@ -23,6 +23,7 @@ const (
 	TopicDirectory      = "foodflow.directory.v1"
 	TopicProcessorState = "foodflow.processor-state.v1"
 	TopicDeadLetters    = "foodflow.dead-letters.v1"
+	TopicKeyUses        = "foodflow.key-uses.v1"
 )
 
 // Topic is one row of the table.
@@ -51,6 +52,7 @@ func Topics() []Topic {
 		{Name: TopicDirectory, Partitions: 1, Compact: true, MaxMessage: 1 << 20},
 		{Name: TopicProcessorState, Compact: true, MaxMessage: 2 << 20},
 		{Name: TopicDeadLetters, Partitions: 1, Retention: 90 * day, MaxMessage: 2 << 20},
+		{Name: TopicKeyUses, Partitions: 1, Retention: 7 * day, MaxMessage: 1 << 20},
 	}
 }
 

@@ -36,7 +36,7 @@ func (s *Store) Apply(e *schemas.DirectoryEntry) error {
 	case KindStopReason:
 		err = set(s, &s.reasons, e)
 	case KindAPIKey:
-		err = set(s, &s.keys, e)
+		err = set(s, &s.keys, e, s.keepNoted)
 	default:
 		return nil
 	}

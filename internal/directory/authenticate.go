@@ -4,6 +4,7 @@ import (
 	"crypto/subtle"
 	"errors"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/foodflow/foodflow/internal/plant"
@@ -23,6 +24,8 @@ type Principal struct {
 	KeyID  plant.ID
 	// Scopes belongs to the directory: read it, don't change it.
 	Scopes []string
+
+	noted *atomic.Int64 // the key's own
 }
 
 // Can reports whether the key has a scope.
@@ -30,7 +33,8 @@ func (p Principal) Can(scope string) bool { return slices.Contains(p.Scopes, sco
 
 // Authenticate says whom a key speaks for. One SHA-256 of 52 bytes costs less
 // than any cache that a revocation would have to reach, so nothing is cached:
-// a revoked entry refuses from the moment it is applied.
+// a revoked entry refuses from the moment it is applied. A key that is taken counts
+// as used.
 func (s *Store) Authenticate(key string, now time.Time) (Principal, error) {
 	parsed, err := ParseKey(key)
 	if err != nil {
@@ -50,7 +54,9 @@ func (s *Store) Authenticate(key string, now time.Time) (Principal, error) {
 	if err := s.holds(k, now); err != nil {
 		return Principal{}, err
 	}
-	return Principal{Tenant: k.Tenant, KeyID: k.ID, Scopes: k.Scopes}, nil
+	p := Principal{Tenant: k.Tenant, KeyID: k.ID, Scopes: k.Scopes, noted: k.noted}
+	s.Using(p, now)
+	return p, nil
 }
 
 // Still says whether a principal's key would be taken now too, and has the scope:

@@ -26,6 +26,7 @@ type Store struct {
 	calendars kind[Calendar]
 	reasons   kind[StopReason]
 	keys      kind[APIKey] // by ID and by (zero, Public)
+	uses      uses
 	changes   atomic.Uint64
 	deletions atomic.Uint64
 }
@@ -41,7 +42,7 @@ type kind[T any] struct {
 
 // NewStore makes an empty directory.
 func NewStore() *Store {
-	s := &Store{seed: maphash.MakeSeed(), versions: map[plant.ID]int64{}, interned: map[string]string{}}
+	s := &Store{seed: maphash.MakeSeed(), versions: map[plant.ID]int64{}, interned: map[string]string{}, uses: uses{seen: map[plant.ID]Use{}}}
 	initKind(&s.tenants, func(t *Tenant) (plant.ID, plant.ID, string) { return t.ID, plant.ID{}, t.Key })
 	initKind(&s.lines, func(l *Line) (plant.ID, plant.ID, string) { return l.ID, l.Tenant, l.Key })
 	initKind(&s.sensors, func(x *Sensor) (plant.ID, plant.ID, string) { return x.ID, x.Tenant, x.Key })

@@ -1,6 +1,10 @@
 package directory
 
-import "github.com/foodflow/foodflow/internal/plant"
+import (
+	"sync/atomic"
+
+	"github.com/foodflow/foodflow/internal/plant"
+)
 
 // The kinds of entries on the topic. A reader skips kinds it doesn't know.
 const (
@@ -160,4 +164,6 @@ type APIKey struct {
 	ExpiresAt int64    `json:"expires_at,omitempty"` // Unix milliseconds, 0: never
 	Revoked   bool     `json:"revoked,omitempty"`
 	Quota     Quota    `json:"quota,omitzero"`
+
+	noted *atomic.Int64 // when its use was noted last, Unix milliseconds; every version of the key has the same
 }

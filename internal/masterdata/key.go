@@ -10,6 +10,7 @@ import (
 	"github.com/foodflow/foodflow/internal/directory"
 	"github.com/foodflow/foodflow/internal/fault"
 	"github.com/foodflow/foodflow/internal/plant"
+	"github.com/foodflow/foodflow/internal/postgres"
 )
 
 // APIKey is a key as it is stored: the secret is not among it.
@@ -18,7 +19,7 @@ type APIKey struct {
 	APIKeyFields
 	Public     string     `json:"public" doc:"the part of the key that names it" example:"k3v7q2m4x5n6p7ra"`
 	RevokedAt  *time.Time `json:"revoked_at"`
-	LastUsedAt *time.Time `json:"last_used_at" doc:"by the API, to the minute; sending by ingest is not counted"`
+	LastUsedAt *time.Time `json:"last_used_at" doc:"by the API or by sending, to the minute"`
 	CreatedBy  string     `json:"created_by"`
 	Hash       []byte     `json:"-"`
 }
@@ -97,14 +98,27 @@ func (x APIKeys) Revoke(ctx context.Context, who Actor, id string, expected int6
 	return k, err
 }
 
-// Used notes when keys were last used. It is bookkeeping: no version, no event.
-func (s *Store) Used(ctx context.Context, tenant plant.ID, used map[plant.ID]time.Time) error {
-	return s.db.InTenant(ctx, tenant, func(ctx context.Context, tx pgx.Tx) error {
-		for id, at := range used {
-			if _, err := tx.Exec(ctx, "UPDATE api_keys SET last_used_at = greatest(last_used_at, $2) WHERE id = $1", id, at); err != nil {
-				return fmt.Errorf("noting use of key: %w", err)
-			}
+// Used notes when keys were last used, and gives for how many that was news. It
+// is bookkeeping: no version, no event. A clock that is ahead of Postgres's is
+// not believed. NotFound: the tenant is gone.
+func (s *Store) Used(ctx context.Context, tenant plant.ID, used map[plant.ID]time.Time) (changed int64, err error) {
+	ids, at := make([]plant.ID, 0, len(used)), make([]time.Time, 0, len(used))
+	for id, t := range used {
+		ids, at = append(ids, id), append(at, t)
+	}
+	err = s.db.InTenant(ctx, tenant, func(ctx context.Context, tx pgx.Tx) error {
+		tag, err := tx.Exec(ctx, `UPDATE api_keys k SET last_used_at = u.at
+			FROM (SELECT id, least(at, now()) AS at FROM unnest($1::uuid[], $2::timestamptz[]) AS x (id, at)) u
+			WHERE k.id = u.id AND (k.last_used_at IS NULL OR k.last_used_at < u.at)`, ids, at)
+		if err != nil {
+			return fmt.Errorf("noting use of keys: %w", err)
 		}
+		changed = tag.RowsAffected()
 		return nil
 	})
+	switch code, _ := postgres.Code(err); code {
+	case postgres.CodeNoRole, postgres.CodeNoSchema, postgres.CodeNoTable:
+		return 0, &fault.Error{Kind: fault.NotFound, Detail: "there is no such tenant", Cause: err}
+	}
+	return changed, err
 }

@@ -91,7 +91,7 @@ func (e *erasure) stateRecords() (n int64, err error) {
 func (e *erasure) ageing() error {
 	topics := []string{
 		broker.TopicReadings, broker.TopicLineEvents, broker.TopicAnomalies, broker.TopicOEE, broker.TopicEvents,
-		broker.TopicDeadLetters, broker.TopicDirectory,
+		broker.TopicDeadLetters, broker.TopicDirectory, broker.TopicKeyUses,
 	}
 	kept, err := e.Log.Keeping(e.ctx, topics...)
 	if err != nil {

@@ -100,13 +100,8 @@ func (t *task) foldEvent(r *stream.Record) error {
 
 // undecodable sorts the codec's errors.
 func undecodable(err error) error {
-	switch {
-	case errors.Is(err, schemas.ErrRegistry):
-		return stream.Transient(err)
-	case errors.Is(err, schemas.ErrFrame):
-		return &stream.Poison{Reason: "frame", Err: err}
-	case errors.Is(err, schemas.ErrUnknownSchema):
-		return &stream.Poison{Reason: "unknown_schema", Err: err}
+	if reason := schemas.Reason(err); reason != "" {
+		return &stream.Poison{Reason: reason, Err: err}
 	}
-	return &stream.Poison{Reason: "body", Err: err}
+	return stream.Transient(err)
 }
