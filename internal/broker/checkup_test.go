@@ -55,7 +55,7 @@ func TestCheckup(t *testing.T) {
 	if err := EnsureTopics(t.Context(), cl, 2); err != nil {
 		t.Fatal(err)
 	}
-	want("kafka.topics", doctor.OK, "8 topics")
+	want("kafka.topics", doctor.OK, "9 topics")
 	want("kafka.dead_letters", doctor.OK, "no dead letters")
 	want("kafka.lag", doctor.Warning, "group g is not known")
 	at := kadm.Offsets{}
