@@ -2,11 +2,13 @@ package embedded
 
 import (
 	"crypto/subtle"
+	"errors"
 	"net/http"
 	"net/url"
 	"strings"
 
 	"github.com/foodflow/foodflow/clickhouse/embedded/chdb"
+	"github.com/foodflow/foodflow/clickhouse/embedded/wire"
 )
 
 // account is a user and the connections its statements run on.
@@ -60,20 +62,52 @@ func ownOrigin(r *http.Request) bool {
 }
 
 // allows refuses what the roles and settings of the engine can't refuse to a
-// limited account, because it is the engine's one user to them.
-func (a *account) allows(req *request) error {
+// limited account, because it is the engine's one user to them. c is one of the
+// account's connections.
+func (a *account) allows(c *conn, req *request) error {
 	if !a.limited {
 		return nil
 	}
 	if req.role != "" && req.role != a.name {
 		return chdb.Raise(codeRole, "SET_NON_GRANTED_ROLE", "Role %s should be granted to set as current", req.role)
 	}
-	what := req.stmt.Escapes()
 	if _, there := req.settings["profile"]; there {
-		what = "the setting profile"
+		return a.lacks("the setting profile")
 	}
-	if what != "" {
-		return chdb.Raise(codeDenied, "ACCESS_DENIED", "%s: Not enough privileges: %s", a.name, what)
+	text := req.stmt.Text
+	if req.stmt.Kind == wire.Insert {
+		text += "\nFORMAT " + req.stmt.Format
+	}
+	// As the engine reads it: names and blanks can be written in ways that only its
+	// own parser knows.
+	plain, _, err := c.Exec("SELECT formatQuerySingleLine("+quoteText(text)+")", "TSVRaw", nil)
+	if err != nil {
+		return unscoped(err)
+	}
+	st, err := wire.Parse(string(trimLine(plain)), false)
+	if err != nil {
+		return err
+	}
+	if what := st.Escapes(); what != "" {
+		return a.lacks(what)
 	}
 	return nil
+}
+
+func (a *account) lacks(what string) error {
+	return chdb.Raise(codeDenied, "ACCESS_DENIED", "%s: Not enough privileges: %s", a.name, what)
+}
+
+// unscoped takes out of an error where it came from: the client wrote no such
+// thing.
+func unscoped(err error) error {
+	e := (*chdb.Exception)(nil)
+	if !errors.As(err, &e) {
+		return err
+	}
+	from, to := strings.Index(e.Text, ": In scope SELECT formatQuerySingleLine("), strings.LastIndex(e.Text, ". (")
+	if from < 0 || to < from {
+		return err
+	}
+	return &chdb.Exception{Code: e.Code, Text: e.Text[:from] + e.Text[to:]}
 }

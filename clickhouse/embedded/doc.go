@@ -37,9 +37,18 @@
 // those of Config. The engine makes up its own query ids: the client's is echoed,
 // queryID() differs. Progress headers come with the answer's header, not before.
 //
-// An Analyst reads the databases it was given, under ClickHouse's own grants and
-// constraints. To the engine all users are one, so system.processes shows it the
-// statements of others, and it may not use KILL.
+// # Analysts
+//
+// An Analyst is an account for BI tools. It reads the databases it was given,
+// under ClickHouse's own grants and constraints; of tables and views with a
+// condition (Rows) the rows that meet it, as under a row policy. It sees and may
+// KILL its own statements alone. Functions that reach the machine's files or the
+// network are closed. To the engine all users are one: currentUser() is default
+// for each of them, and what a view with SQL SECURITY DEFINER reads, its analysts
+// read.
+//
+// So a tenant's BI user is an account with the database bi and a condition on the
+// tenant for each of its views.
 //
 // # Non-obvious
 //
@@ -51,6 +60,11 @@
 //
 // After an error or a cancel the engine lists a statement as running until its
 // connection gets another one, so one that does nothing follows.
+//
+// The engine's own function file() reads any file of the machine, and no grant
+// holds it back. An analyst's statement is therefore checked as the engine's
+// formatter writes it: the same word can be written with escapes, other quotes, or
+// blanks that only its own parser takes for one.
 //
 // A request from a page of another origin is refused where no password guards the
 // user: a browser on this machine would otherwise let any site in.

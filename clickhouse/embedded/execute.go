@@ -27,7 +27,10 @@ func (h *handler) run(w http.ResponseWriter, r *http.Request, who *account, req 
 		fail(err)
 		return
 	}
-	if err := h.prepare(c, req); err != nil {
+	if err = who.allows(c, req); err == nil {
+		err = h.prepare(c, req)
+	}
+	if err != nil {
 		done(false)
 		fail(err)
 		return

@@ -75,10 +75,6 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if req.cors && r.Header.Get("Origin") != "" && who.password != "" {
 		header.Set("Access-Control-Allow-Origin", "*")
 	}
-	if err := who.allows(req); err != nil {
-		h.fail(w, err)
-		return
-	}
 	h.run(w, r, who, req, tag)
 }
 

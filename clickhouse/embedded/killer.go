@@ -46,10 +46,15 @@ func (k *killer) connect(dial func() (*chdb.Conn, error), a *Analyst) (*conn, er
 	if err != nil {
 		return nil, err
 	}
-	c := &conn{Conn: raw, tag: fmt.Sprintf("foodflow-%d", k.count.Add(1)), reset: func(string) string { return "DEFAULT" }}
+	c := &conn{Conn: raw, reset: func(string) string { return "DEFAULT" }}
+	name := "default"
+	if a != nil {
+		name = a.Name
+	}
+	c.tag = fmt.Sprintf("%s%d", tagPrefix(name), k.count.Add(1))
 	setup := []string{"SET " + tagSetting + " = " + quoteText(c.tag)}
 	if a != nil {
-		setup, c.reset = append(a.setup(), setup...), a.reset
+		setup, c.reset = append(setup, a.setup()...), a.reset
 	}
 	for _, s := range setup {
 		if err := c.Do(s); err != nil {

@@ -3,8 +3,10 @@ package embedded
 import (
 	"encoding/xml"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -15,7 +17,8 @@ const ownerRole = "owner"
 // The engine knows one user. What tells accounts apart are roles and profiles,
 // which it takes from a users.xml: an analyst's connections set its role, which
 // takes all other grants away, and its profile, whose constraints hold its limits.
-// Passwords aren't in there: the HTTP handler checks them.
+// Row filters ask for the role. Passwords aren't in there: the HTTP handler checks
+// them.
 
 // limits are the settings of an analyst, in the order in which they are set.
 func (a Analyst) limits() [][2]string {
@@ -26,7 +29,17 @@ func (a Analyst) limits() [][2]string {
 	}
 }
 
-// setup are the statements that make a new connection the analyst's.
+// frozen are settings that an analyst can't change at all: in another dialect a
+// statement isn't what it looks like, and these functions reach out of the engine.
+func frozen() []string {
+	return []string{tagSetting, "dialect", "allow_experimental_eval_table_function", "allow_experimental_ai_functions", "allow_introspection_functions"}
+}
+
+// tagPrefix begins the tags of the connections of the account name.
+func tagPrefix(name string) string { return "foodflow-" + name + "-" }
+
+// setup are the statements that make a new connection the analyst's. The tag was
+// set before.
 func (a Analyst) setup() []string {
 	var limits []string
 	for _, l := range a.limits() {
@@ -34,6 +47,7 @@ func (a Analyst) setup() []string {
 	}
 	return []string{
 		"SET ROLE " + quoteName(a.Name),
+		"SET allow_introspection_functions = 0",
 		"SET profile = " + quoteText(a.Name),
 		"SET " + strings.Join(limits, ", "),
 		"SET readonly = 2",
@@ -50,34 +64,94 @@ func (a Analyst) reset(name string) string {
 	return "DEFAULT"
 }
 
-// writeUsers writes the engine's configuration into dir and gives the path.
-func writeUsers(dir string, analysts []Analyst) (string, error) {
-	var profiles, roles, grants strings.Builder
+// grants are those of the analyst's role. External data of a request are temporary
+// tables; a request that names no database is in default, which holds nothing.
+func (a Analyst) grants() []string {
+	out := []string{"GRANT CREATE TEMPORARY TABLE ON *.*", "GRANT SHOW DATABASES ON default.*"}
+	for _, db := range a.Databases {
+		out = append(out, "GRANT SELECT ON "+db+".*")
+	}
+	return out
+}
+
+// others are the engine's tables that tell what other users do, what they asked
+// for, or where the machine keeps its files: an analyst sees no row of them.
+func others() []string {
+	return []string{
+		"asynchronous_inserts", "azure_queue_metadata_cache", "background_schedule_pool", "backups", "certificates", "disks", "distributed_ddl_queue",
+		"distribution_queue", "dns_cache", "dropped_tables", "dropped_tables_parts", "errors", "fail_points", "filesystem_cache", "hypothetical_indexes",
+		"iceberg_files", "iceberg_history", "kafka_consumers", "merges", "moves", "mutations", "query_cache", "query_condition_cache", "remote_data_paths",
+		"replicated_fetches", "replication_queue", "s3queue_metadata_cache", "scheduler", "schema_inference_cache", "server_settings", "stack_trace",
+		"symbols", "user_directories", "user_processes", "warnings",
+	}
+}
+
+// filters give the rows of a table that an account may see, by database and table.
+// What they don't speak of is left to grants.
+func filters(analysts []Analyst) map[string]map[string]string {
+	owner := "has(currentRoles(), " + quoteText(ownerRole) + ")"
+	system := map[string]string{
+		// As tagPrefix has it.
+		"processes": owner + " OR startsWith(Settings['" + tagSetting + "'], concat('foodflow-', currentRoles()[1], '-'))",
+	}
+	for _, table := range others() {
+		system[table] = owner
+	}
+	out := map[string]map[string]string{"system": system}
+	for _, a := range analysts {
+		for _, name := range slices.Sorted(maps.Keys(a.Rows)) {
+			db, table, _ := strings.Cut(name, ".")
+			if out[db] == nil {
+				out[db] = map[string]string{}
+			}
+			if out[db][table] == "" {
+				out[db][table] = owner
+			}
+			out[db][table] += " OR currentRoles() = [" + quoteText(a.Name) + "] AND (" + a.Rows[name] + ")"
+		}
+	}
+	return out
+}
+
+// usersXML is the engine's users.xml.
+func usersXML(analysts []Analyst) string {
+	var profiles, roles, granted, rows strings.Builder
 	for _, a := range analysts {
 		fmt.Fprintf(&profiles, "<%s><constraints>", a.Name)
 		for _, l := range a.limits() {
 			fmt.Fprintf(&profiles, "<%s><min>1</min><max>%s</max></%s>", l[0], l[1], l[0])
 		}
-		fmt.Fprintf(&profiles, "</constraints></%s>", a.Name)
-		databases := a.Databases
-		if len(databases) == 0 {
-			databases = []string{"*"}
+		for _, name := range frozen() {
+			fmt.Fprintf(&profiles, "<%s><const/></%s>", name, name)
 		}
+		fmt.Fprintf(&profiles, "</constraints></%s>", a.Name)
 		fmt.Fprintf(&roles, "<%s><grants>", a.Name)
-		// External data of a request are temporary tables.
-		for _, g := range append([]string{"GRANT CREATE TEMPORARY TABLE ON *.*"}, selects(databases)...) {
+		for _, g := range a.grants() {
 			fmt.Fprintf(&roles, "<query>%s</query>", escape(g))
 		}
 		fmt.Fprintf(&roles, "</grants></%s>", a.Name)
-		fmt.Fprintf(&grants, "<query>GRANT %s</query>", a.Name)
+		fmt.Fprintf(&granted, "<query>GRANT %s</query>", a.Name)
 	}
-	users := `<clickhouse><profiles><default/>` + profiles.String() + `</profiles>
+	all := filters(analysts)
+	for _, db := range slices.Sorted(maps.Keys(all)) {
+		fmt.Fprintf(&rows, "<%s>", db)
+		for _, table := range slices.Sorted(maps.Keys(all[db])) {
+			fmt.Fprintf(&rows, "<%s><filter>%s</filter></%s>", table, escape(all[db][table]), table)
+		}
+		fmt.Fprintf(&rows, "</%s>", db)
+	}
+	return `<clickhouse><profiles><default/>` + profiles.String() + `</profiles>
 <roles><` + ownerRole + `><grants><query>GRANT ALL ON *.* WITH GRANT OPTION</query></grants></` + ownerRole + `>` + roles.String() + `</roles>
 <users><default><password></password><networks><ip>::/0</ip></networks><profile>default</profile><quota>default</quota>
-<grants><query>GRANT ` + ownerRole + `</query>` + grants.String() + `</grants></default></users><quotas><default/></quotas></clickhouse>
+<grants><query>GRANT ` + ownerRole + `</query>` + granted.String() + `</grants>
+<databases>` + rows.String() + `</databases></default></users><quotas><default/></quotas></clickhouse>
 `
+}
+
+// writeUsers writes the engine's configuration into dir and gives the path.
+func writeUsers(dir string, analysts []Analyst) (string, error) {
 	path := filepath.Join(dir, "config.xml")
-	if err := os.WriteFile(filepath.Join(dir, "users.xml"), []byte(users), 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, "users.xml"), []byte(usersXML(analysts)), 0o600); err != nil {
 		return "", fmt.Errorf("writing the engine's users: %w", err)
 	}
 	config := `<clickhouse><users_config>` + escape(filepath.Join(dir, "users.xml")) + "</users_config></clickhouse>\n"
@@ -85,14 +159,6 @@ func writeUsers(dir string, analysts []Analyst) (string, error) {
 		return "", fmt.Errorf("writing the engine's configuration: %w", err)
 	}
 	return path, nil
-}
-
-func selects(databases []string) []string {
-	var out []string
-	for _, db := range databases {
-		out = append(out, "GRANT SELECT ON "+db+".*")
-	}
-	return out
 }
 
 func escape(s string) string {

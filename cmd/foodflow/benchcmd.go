@@ -44,7 +44,7 @@ func (c *benchCmd) Run(e *env) error {
 		return err
 	}
 	p := &lifecycle.Process{
-		Name: "clickhouse", Path: self, Log: os.Stderr, Logger: e.logger,
+		Name: "clickhouse", Path: self, Log: os.Stderr, Logger: e.logger, Env: accountFlags{}.environ(),
 		Args: []string{"--log-level", "warn", "clickhouse-engine", "--library", lib, "--dir", filepath.Join(dir, "clickhouse"), "--addr", addrs["clickhouse"]},
 	}
 	if err := p.Start(e.ctx); err != nil {

@@ -7,11 +7,13 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
 	"time"
 
+	"github.com/foodflow/foodflow/internal/config"
 	"github.com/foodflow/foodflow/internal/demo"
 	"github.com/foodflow/foodflow/internal/directory"
 	"github.com/foodflow/foodflow/internal/lifecycle"
@@ -95,11 +97,21 @@ func (u *upRun) known(ctx context.Context) error {
 	}
 }
 
+// ownerURL is ClickHouse's address with the user's password, where there is one.
+func (u *upRun) ownerURL() string {
+	at, err := url.Parse(u.clickhouse)
+	if err != nil || u.Clickhouse.Password == "" {
+		return u.clickhouse
+	}
+	at.User = url.UserPassword("default", u.Clickhouse.Password)
+	return at.String()
+}
+
 // announce writes the ready file and says where everything is.
 func (u *upRun) announce(context.Context) error {
 	ready := map[string]string{
 		"api": "http://" + u.addrs["api"], "ingest": "http://" + u.addrs["ingest"], "mqtt": u.addrs["mqtt"], "kafka": u.kafka,
-		"registry": u.registry, "clickhouse": u.clickhouse, "postgres": u.postgres, "admin": "http://" + u.addrs["admin"],
+		"registry": u.registry, "clickhouse": u.ownerURL(), "postgres": u.postgres, "admin": "http://" + u.addrs["admin"],
 		"tenant": demo.TenantKey, "email": u.demo.Email, "password": u.demo.Password, "api_key": u.demo.APIKey,
 	}
 	if u.ReadyFile != "" {
@@ -116,6 +128,6 @@ FoodFlow is running. Ctrl-C drains and stops it.
   Kafka       %s   (schemas: %s)
   Postgres    %s
   metrics     %s/metrics
-`, ready["api"], u.demo.Email, u.demo.Password, ready["ingest"], u.demo.APIKey, ready["mqtt"], ready["clickhouse"], ready["kafka"], ready["registry"], u.postgres, ready["admin"])
+`, ready["api"], u.demo.Email, u.demo.Password, ready["ingest"], u.demo.APIKey, ready["mqtt"], config.Redact(ready["clickhouse"]), ready["kafka"], ready["registry"], u.postgres, ready["admin"])
 	return err
 }

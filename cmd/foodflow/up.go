@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -41,6 +42,17 @@ type upCmd struct {
 	ClickhouseURL  string   `help:"Use this ClickHouse." name:"clickhouse-url" placeholder:"URL"`
 	PostgresURL    string   `help:"Use this Postgres." name:"postgres-url" placeholder:"URL" secret:""`
 	Partitions     int32    `help:"Partitions that lines are spread over, when topics are made." default:"4"`
+
+	Clickhouse accountFlags `embed:"" prefix:"clickhouse-"`
+}
+
+// Check names what is wrong with the accounts.
+func (c *upCmd) Check() error {
+	if c.ClickhouseURL != "" && c.Clickhouse.Analysts != "" {
+		return errors.New("clickhouse.analysts: are accounts of the embedded engine; make users on the server at clickhouse.url")
+	}
+	_, err := c.Clickhouse.config()
+	return err
 }
 
 // plant is a running foodflow up.
@@ -128,7 +140,10 @@ func (u *upRun) prepare() (err error) {
 func (u *upRun) environ() []string {
 	var env []string
 	if u.postgres != "" {
-		env = append(env, "FOODFLOW_POSTGRES_URL="+u.postgres)
+		env = append(env, "FOODFLOW_POSTGRES_URL="+u.postgres, "FOODFLOW_POSTGRES_URL_FILE=")
+	}
+	if u.Clickhouse.Password != "" {
+		env = append(env, "FOODFLOW_CLICKHOUSE_PASSWORD="+u.Clickhouse.Password, "FOODFLOW_CLICKHOUSE_PASSWORD_FILE=")
 	}
 	if u.e.config != "" {
 		env = append(env, "FOODFLOW_CONFIG="+u.e.config)
@@ -138,7 +153,12 @@ func (u *upRun) environ() []string {
 
 // child starts one of our own commands as a supervised process.
 func (u *upRun) child(ctx context.Context, name string, args ...string) error {
-	p := &lifecycle.Process{Name: name, Path: u.self, Args: args, Env: u.environ(), Log: u.log, Logger: u.r.logger}
+	return u.childWith(ctx, nil, name, args...)
+}
+
+// childWith is child with further variables.
+func (u *upRun) childWith(ctx context.Context, more []string, name string, args ...string) error {
+	p := &lifecycle.Process{Name: name, Path: u.self, Args: args, Env: append(u.environ(), more...), Log: u.log, Logger: u.r.logger}
 	return u.r.group.Start(ctx, name, p.Start, p.Stop)
 }
 
@@ -175,7 +195,7 @@ func (u *upRun) startClickhouse(ctx context.Context) error {
 		return err
 	}
 	u.clickhouse = "http://" + u.addrs["clickhouse"]
-	return u.child(ctx, "clickhouse", "clickhouse-engine", "--library", lib, "--dir", u.dir("clickhouse"), "--addr", u.addrs["clickhouse"])
+	return u.childWith(ctx, u.Clickhouse.environ(), "clickhouse", "clickhouse-engine", "--library", lib, "--dir", u.dir("clickhouse"), "--addr", u.addrs["clickhouse"])
 }
 
 func (u *upRun) startPostgres(ctx context.Context) error {

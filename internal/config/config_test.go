@@ -144,6 +144,7 @@ func TestSecrets(t *testing.T) {
 		"key's file":       {"kafka: {password_file: " + path + "}", nil, nil},
 		"section's file":   {"kafka: {password: other}\ningest: {kafka: {password_file: " + path + "}}", nil, nil},
 		"flag":             {"", nil, []string{"--kafka-password", canary}},
+		"an empty file":    {"", []string{"FOODFLOW_KAFKA_PASSWORD=" + canary, "FOODFLOW_KAFKA_PASSWORD_FILE="}, nil},
 		"file beats layer": {"kafka: {password: other}", []string{"FOODFLOW_KAFKA_PASSWORD_FILE=" + path}, nil},
 	} {
 		v, f, err := parse(t, c.file, c.environ, append([]string{"ingest"}, c.args...)...)

@@ -79,6 +79,9 @@ func (l *layers) readEnv(environ []string) (faults []error) {
 			continue
 		}
 		if known[name] {
+			if v == "" && strings.HasSuffix(name, strings.ToUpper(fileSuffix)) {
+				continue // no file: so a parent process takes back what its child would inherit
+			}
 			l.env[name] = v
 		} else if !ours(name) && !links.MatchString(name) {
 			faults = append(faults, unknown(name, "is no variable of foodflow", names))

@@ -26,8 +26,15 @@ func main() {
 	flag.StringVar(&cfg.Password, "password", "", "password of the user default")
 	flag.IntVar(&cfg.Connections, "connections", cfg.Connections, "statements that run at once")
 	flag.DurationVar(&cfg.Drain, "drain", cfg.Drain, "how long running statements may go on at the end")
+	analysts := flag.String("analysts", "", "accounts that only read, as embedded.ParseAnalysts takes them")
 	temporary := flag.Bool("temporary", false, "remove the data directory at the end")
 	flag.Parse()
+	list, err := embedded.ParseAnalysts(*analysts)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(2)
+	}
+	cfg.Analysts = list
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
 	defer stop()
 	go func() {
@@ -35,7 +42,7 @@ func main() {
 		stop()
 	}()
 	logger := slog.New(slog.NewTextHandler(os.Stderr, nil))
-	err := embedded.Serve(ctx, cfg, logger, func(addr string) { fmt.Fprintln(os.Stdout, addr) })
+	err = embedded.Serve(ctx, cfg, logger, func(addr string) { fmt.Fprintln(os.Stdout, addr) })
 	if *temporary {
 		_ = os.RemoveAll(cfg.Dir) // what is left is the system's temporary folder to clean
 	}

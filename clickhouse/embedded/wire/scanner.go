@@ -1,6 +1,10 @@
 package wire
 
-import "strings"
+import (
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
 
 // scanner goes through SQL word by word, past comments, quoted text and the
 // insides of numbers, and knows how deep in parentheses it is.
@@ -17,8 +21,8 @@ func (sc *scanner) word() (string, bool) {
 		rest := sc.s[sc.pos:]
 		c := rest[0]
 		switch {
-		case c == ' ' || c == '\t' || c == '\n' || c == '\r':
-			sc.pos++
+		case blank(rest) > 0:
+			sc.pos += blank(rest)
 		case strings.HasPrefix(rest, "--"), c == '#' && (strings.HasPrefix(rest, "# ") || strings.HasPrefix(rest, "#!")):
 			sc.skipTo("\n", 1)
 		case strings.HasPrefix(rest, "/*"):
@@ -26,6 +30,11 @@ func (sc *scanner) word() (string, bool) {
 			sc.skipTo("*/", 2)
 		case c == '\'' || c == '"' || c == '`':
 			return sc.quoted(c), true
+		case strings.HasPrefix(rest, "‘"), strings.HasPrefix(rest, "“"):
+			return sc.until(map[string]string{"‘": "’", "“": "”"}[rest[:len("‘")]], len("‘")), true
+		case c == '$' && heredoc(rest) != "":
+			tag := heredoc(rest)
+			return sc.until(tag, len(tag)), true
 		case isWordByte(c):
 			start := sc.pos
 			for sc.pos < len(sc.s) && isWordByte(sc.s[sc.pos]) {
@@ -33,17 +42,51 @@ func (sc *scanner) word() (string, bool) {
 			}
 			return sc.s[start:sc.pos], true
 		default:
-			sc.pos++
+			_, n := utf8.DecodeRuneInString(rest)
+			sc.pos += n
 			switch c {
 			case '(', '[', '{':
 				sc.depth++
 			case ')', ']', '}':
 				sc.depth--
 			}
-			return rest[:1], true
+			return rest[:n], true
 		}
 	}
 	return "", false
+}
+
+// blank gives the length of the blank that s begins with, 0 for none. ClickHouse
+// takes any of Unicode's for one, those without a width too.
+func blank(s string) int {
+	r, n := utf8.DecodeRuneInString(s)
+	if unicode.IsSpace(r) || r == '\u180e' || '\u200b' <= r && r <= '\u200f' || '\u2060' <= r && r <= '\u2064' || r == '\ufeff' {
+		return n
+	}
+	return 0
+}
+
+// heredoc gives the $tag$ that s begins with, "" for none.
+func heredoc(s string) string {
+	i := 1
+	for i < len(s) && s[i] != '$' && isWordByte(s[i]) {
+		i++
+	}
+	if i == len(s) || s[i] != '$' {
+		return ""
+	}
+	if tag := s[:i+1]; strings.Contains(s[len(tag):], tag) {
+		return tag
+	}
+	return "" // without its end it is none
+}
+
+// until passes text up to its end mark, skip bytes from here on.
+func (sc *scanner) until(end string, skip int) string {
+	start := sc.pos
+	sc.pos += skip
+	sc.skipTo(end, len(end))
+	return sc.s[start:sc.pos]
 }
 
 func (sc *scanner) skipTo(end string, n int) {
