@@ -1,9 +1,12 @@
 package auth
 
 import (
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"testing"
+
+	"github.com/foodflow/foodflow/internal/fault"
 )
 
 // TestWithoutGraceTabsLogOut is the control of TestRefreshRotates: without the
@@ -27,21 +30,44 @@ func TestWithoutGraceTabsLogOut(t *testing.T) {
 	}
 }
 
-// TestThrottleIsBySourceToo: one address that tries ever new accounts is sent
-// away as well, and another address is not.
-func TestThrottleIsBySourceToo(t *testing.T) {
+// TestThrottleHoldsAtOnce (S10): ten times as many wrong log-ins as an account or
+// a source may have, all at once, get no more tries than the limit; another source
+// goes on. The control counts failures when they are known and lets more through.
+func TestThrottleHoldsAtOnce(t *testing.T) {
 	w := newWorld(t)
-	limit := w.cfg.Failures * 5
-	for i := range limit {
-		w.failed(string(rune('a'+i%26))+"@"+string(rune('a'+i/26))+".example", "10.0.0.66")
+	var accounts, sources int64
+	flood := func(n int, account func(i int) string, source string) int64 {
+		var tried atomic.Int64
+		var wg sync.WaitGroup
+		for i := range n {
+			wg.Go(func() {
+				switch _, err := w.Login(t.Context(), account(i), "a wrong password", source); {
+				case refused(err):
+					tried.Add(1)
+				case fault.KindOf(err) != fault.RateLimited:
+					t.Error(err)
+				}
+			})
+		}
+		wg.Wait()
+		return tried.Load()
 	}
-	if wait := w.sources.wait("10.0.0.66", w.time()); wait <= 0 {
-		t.Error("the source goes on")
+	limit := w.cfg.Failures
+	accounts = flood(10*limit, func(int) string { return "one@acme.example" }, "10.0.0.65")
+	w.Service = New(w.cfg, w.keys, w.store, w.dir, w.hasher, discard(), w.time)
+	sources = flood(50*limit, func(i int) string { return "nobody" + strconv.Itoa(i) + "@acme.example" }, "10.0.0.66")
+	t.Logf("ten times the limit at once: tries over the limit: %d of an account, %d of a source", accounts-int64(limit), sources-int64(5*limit))
+	if accounts != int64(limit) || sources != int64(5*limit) {
+		t.Errorf("an account had %d tries of %d, a source %d of %d", accounts, limit, sources, 5*limit)
 	}
-	if wait := w.sources.wait("10.0.0.67", w.time()); wait > 0 {
-		t.Errorf("another source waits %v", wait)
+	if _, err := w.Login(t.Context(), email, clear, "10.0.0.66"); fault.KindOf(err) != fault.RateLimited {
+		t.Errorf("the source goes on: %v", err)
 	}
 	if _, err := w.Login(t.Context(), email, clear, "10.0.0.67"); err != nil {
-		t.Error(err)
+		t.Error("another source: ", err)
+	}
+	w.accounts = newThrottle(1000*limit, w.cfg.Window)
+	if n := flood(10*limit, func(int) string { return "two@acme.example" }, "10.0.0.68"); n <= int64(limit) {
+		t.Errorf("the control: without the limit %d are tried", n)
 	}
 }

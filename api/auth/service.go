@@ -58,16 +58,18 @@ func (s *Service) Login(ctx context.Context, email, clear, source string) (*Toke
 	if len(account) > 254 {
 		return nil, wrong
 	}
-	at := s.now()
-	if wait := max(s.accounts.wait(account, at), s.sources.wait(source, at)); wait > 0 {
-		return nil, &fault.Error{Kind: fault.RateLimited, Detail: "too many wrong log-ins", RetryAfter: wait}
+	leave, err := s.enter(account, source)
+	if err != nil {
+		return nil, err
 	}
+	failed := false
+	defer func() { leave(failed) }()
 	tenant, u, err := s.store.Login(ctx, account)
 	if fault.KindOf(err) == fault.NotFound {
 		if err := s.hasher.Waste(ctx, clear); err != nil {
 			return nil, err
 		}
-		s.failed(account, source)
+		failed = true
 		return nil, wrong
 	}
 	if err != nil {
@@ -78,18 +80,31 @@ func (s *Service) Login(ctx context.Context, email, clear, source string) (*Toke
 		return nil, err
 	}
 	if !ok {
-		s.failed(account, source)
 		// Nothing more is done here than for an unknown address, so that the
 		// time of the answer tells nothing.
+		failed = true
 		return nil, wrong
 	}
 	s.accounts.clear(account)
 	return s.begin(ctx, tenant, u)
 }
 
-func (s *Service) failed(account, source string) {
-	s.accounts.fail(account, s.now())
-	s.sources.fail(source, s.now())
+// enter counts a try on an account from a source, or refuses it.
+func (s *Service) enter(account, source string) (leave func(failed bool), err error) {
+	refuse := func(wait time.Duration) error {
+		return &fault.Error{Kind: fault.RateLimited, Detail: "too many wrong log-ins", RetryAfter: wait}
+	}
+	if wait := s.accounts.enter(account, s.now()); wait > 0 {
+		return nil, refuse(wait)
+	}
+	if wait := s.sources.enter(source, s.now()); wait > 0 {
+		s.accounts.leave(account, s.now(), false)
+		return nil, refuse(wait)
+	}
+	return func(failed bool) {
+		s.accounts.leave(account, s.now(), failed)
+		s.sources.leave(source, s.now(), failed)
+	}, nil
 }
 
 func (s *Service) begin(ctx context.Context, tenant plant.ID, u *masterdata.User) (*Tokens, error) {

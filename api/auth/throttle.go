@@ -5,14 +5,17 @@ import (
 	"time"
 )
 
-// throttle counts failures of a source in a sliding window of two halves.
+// throttle counts failures of a source in a sliding window of two halves. What is
+// being tried counts as a failure until it is known, so that a thousand tries at
+// once are no more than the limit either.
 type throttle struct {
 	limit  int
 	window time.Duration
 
-	mu   sync.Mutex // guards both maps and turn
+	mu   sync.Mutex // guards the maps and turn
 	now  map[string]int
 	last map[string]int
+	open map[string]int // tries whose end isn't known
 	turn time.Time
 }
 
@@ -21,26 +24,38 @@ type throttle struct {
 const maxSources = 100_000
 
 func newThrottle(limit int, window time.Duration) *throttle {
-	return &throttle{limit: limit, window: window, now: map[string]int{}, last: map[string]int{}}
+	return &throttle{limit: limit, window: window, now: map[string]int{}, last: map[string]int{}, open: map[string]int{}}
 }
 
-// wait gives how long a source must wait; 0: not at all.
-func (t *throttle) wait(source string, at time.Time) time.Duration {
+// enter begins a try of a source, or gives how long it must wait: until failures
+// are forgotten, or for a moment where other tries are under way. Who entered
+// leaves.
+func (t *throttle) enter(source string, at time.Time) (wait time.Duration) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.roll(at)
-	if t.now[source]+t.last[source] < t.limit {
-		return 0
+	failed := t.now[source] + t.last[source]
+	switch {
+	case failed >= t.limit:
+		return max(t.turn.Add(t.window).Sub(at), time.Second)
+	case failed+t.open[source] >= t.limit:
+		return time.Second
 	}
-	return max(t.turn.Add(t.window).Sub(at), time.Second)
+	t.open[source]++
+	return 0
 }
 
-// fail counts a failure.
-func (t *throttle) fail(source string, at time.Time) {
+// leave ends a try.
+func (t *throttle) leave(source string, at time.Time, failed bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.roll(at)
-	t.now[source]++
+	if t.open[source]--; t.open[source] <= 0 {
+		delete(t.open, source)
+	}
+	if failed {
+		t.roll(at)
+		t.now[source]++
+	}
 }
 
 // clear forgets a source's failures.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/hex"
@@ -40,6 +41,7 @@ type apiCmd struct {
 	SecretFile      string          `help:"File with the installation's secret, 64 hexadecimal digits; made when missing." type:"path" default:"foodflow.secret"`
 	Origins         []string        `help:"Origins that may call from a browser." placeholder:"URL"`
 	OperatorTenant  string          `help:"Key of the tenant whose admins manage tenants." placeholder:"KEY"`
+	Hashes          int             `help:"Passwords that are hashed at once, at 19 MiB and the work of a core each; further log-ins wait for their turn, then are told to come back. 0: two a core." default:"0"`
 	BehindTLS       bool            `help:"Clients reach this port by HTTPS through something in front of it." name:"behind-tls"`
 	ArchivesDir     string          `help:"Folder where exports of tenants lie; every api process of an installation needs the same." type:"path" default:"foodflow.archives"`
 	ProcessorsGroup string          `help:"Consumer group of the processors, which a tenant's deletion waits for." default:"foodflow-processors"`
@@ -128,8 +130,7 @@ func (c *apiCmd) server(e *env, r *role, db *postgres.DB, codec *schemas.Codec, 
 	if cfg.Certificates, err = r.secure("http", c.HTTPTLS, "h2", "http/1.1"); err != nil {
 		return nil, nil, err
 	}
-	// Two log-ins a core at once; the others wait for their turn.
-	hasher := password.New(2*runtime.GOMAXPROCS(0), 5*time.Second)
+	hasher := password.New(cmp.Or(c.Hashes, 2*runtime.GOMAXPROCS(0)), 5*time.Second)
 	raiser := facts.New(store, codec, dir, r.reg, r.logger)
 	if err := r.start(e.ctx, "facts", func(ctx context.Context) error {
 		return broker.ReadGroup(ctx, c.Kafka.config(), facts.Group, facts.Topics(), r.logger, raiser.Handle)

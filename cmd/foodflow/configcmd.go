@@ -163,7 +163,11 @@ func (c *processorsCmd) Check() error {
 
 // Check names what is wrong with the configuration.
 func (c *apiCmd) Check() error {
-	return errors.Join(c.Kafka.config().Validate(), c.Registry.config().Validate(), c.Clickhouse.config().Validate(), c.postgres().Validate(),
+	var hashes error
+	if c.Hashes < 0 || c.Hashes > 1024 {
+		hashes = errors.New("hashes: must be between 0 and 1024")
+	}
+	return errors.Join(hashes, c.Kafka.config().Validate(), c.Registry.config().Validate(), c.Clickhouse.config().Validate(), c.postgres().Validate(),
 		c.config(make([]byte, secretBytes)).Validate(), c.HTTPTLS.files().Validate("http.tls"), c.Admin.TLS.files().Validate("admin.tls"))
 }
 
