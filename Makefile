@@ -41,8 +41,12 @@ build: ## build the program at bin/foodflow
 	@mkdir -p bin
 	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o bin/ ./cmd/...
 
+.PHONY: setup-run
+setup-run:
+	@deploy/setup.sh run
+
 .PHONY: run
-run: setup build ## start everything with a simulated plant; prints addresses and the demo log-in
+run: setup-run build ## start everything with a simulated plant; prints addresses and the demo log-in
 	bin/foodflow up --data-dir $(DATA) --ready-file $(DATA)/ready.json
 
 .PHONY: test
@@ -79,8 +83,9 @@ chaos: setup build ## the reliability tests with large N: CHAOS_N=20
 	REQUIRE_SERVICES=1 FOODFLOW_TEST_HOSTILE=40 FOODFLOW_TEST_OUTAGE=2m FOODFLOW_TEST_TENANTS=1000 FOODFLOW_TEST_LOGINS=1000 go test -timeout 12h -v -count=$(CHAOS_N) -run '$(CHAOS)' $(CHAOS_PKG)
 
 .PHONY: e2e
-e2e: setup build ## the whole program from the wire to the API
+e2e: setup build ## the whole program from the wire to the API, and its pages in a browser
 	REQUIRE_SERVICES=1 go test -race -timeout 30m -v ./cmd/foodflow/...
+	REQUIRE_SERVICES=1 go test -race -timeout 30m -v -run Pages ./api
 
 .PHONY: fuzz
 fuzz: ## run each fuzz target for FUZZTIME

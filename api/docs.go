@@ -17,20 +17,29 @@ import (
 //go:embed assets/*.gz
 var assets embed.FS
 
-const swaggerPage = `<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><title>FoodFlow API</title><meta name="viewport" content="width=device-width, initial-scale=1">
-<link rel="stylesheet" href="/api/assets/swagger-ui.css"></head>
-<body><div id="ui"></div><script src="/api/assets/swagger-ui-bundle.js"></script><script src="/api/assets/init.js"></script></body></html>
+// swaggerPage and redocPage are all there is to the two pages beside the
+// libraries' own files.
+const (
+	swaggerPage = pageHead + `<title>Try the FoodFlow API</title><link rel="stylesheet" href="/api/assets/swagger-ui.css"></head>
+<body><div id="ui"></div>` + pageNoScript + `<script src="/api/assets/swagger-ui-bundle.js"></script><script src="/api/assets/init.js"></script></body></html>
 `
+	redocPage = pageHead + `<title>FoodFlow API reference</title></head>
+<body><redoc spec-url="/api/openapi.json"></redoc>` + pageNoScript + `<script src="/api/assets/redoc.standalone.js"></script></body></html>
+`
+	pageHead = `<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
+<link rel="icon" href="/api/assets/icon.svg" type="image/svg+xml"><style>body { margin: 0 } :focus-visible { outline: 2px solid #166534 !important }</style>
+`
+	pageNoScript = `<noscript>This page needs JavaScript. The document it shows is at <a href="/api/openapi.json">/api/openapi.json</a>.</noscript>`
+)
 
 // swaggerInit stands in a file of its own because the pages allow no inline
 // script.
 const swaggerInit = `SwaggerUIBundle({ url: "/api/openapi.json", dom_id: "#ui", deepLinking: true, persistAuthorization: false, validatorUrl: null });
 `
 
-const redocPage = `<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><title>FoodFlow API</title><meta name="viewport" content="width=device-width, initial-scale=1"></head>
-<body><redoc spec-url="/api/openapi.json"></redoc><script src="/api/assets/redoc.standalone.js"></script></body></html>
+// icon is what a browser shows in the tab: a curve that rises out of a bowl.
+const icon = `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32"><rect width="32" height="32" rx="7" fill="#14532d"/><path d="M6 18h20a10 9 0 0 1-20 0z" fill="#fff"/><path d="M7 14l5-4 4 3 8-8" fill="none" stroke="#86efac" stroke-width="2.5" stroke-linecap="round" stroke-linejoin="round"/></svg>
 `
 
 // docsPolicy lets the pages load their own files and nothing else; both
@@ -47,13 +56,18 @@ func (s *Server) docRoutes() {
 			_, _ = io.WriteString(w, text) // an error means that the client is gone
 		}
 	}
+	file := func(kind, text string) http.HandlerFunc {
+		return func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Type", kind)
+			w.Header().Set("Cache-Control", "public, max-age=3600")
+			_, _ = io.WriteString(w, text)
+		}
+	}
 	s.router.Get(fault.TypePath+"{name}", fault.ServePage)
 	s.router.Get("/api/docs", page(swaggerPage))
 	s.router.Get("/api/redoc", page(redocPage))
-	s.router.Get("/api/assets/init.js", func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Content-Type", "text/javascript; charset=utf-8")
-		_, _ = io.WriteString(w, swaggerInit)
-	})
+	s.router.Get("/api/assets/init.js", file("text/javascript; charset=utf-8", swaggerInit))
+	s.router.Get("/api/assets/icon.svg", file("image/svg+xml", icon))
 	s.router.Get("/api/assets/{name}", serveAsset)
 }
 

@@ -3,6 +3,7 @@
 # and Node with npm. What is there already is left alone, and when nothing is
 # missing nothing is asked of the network. The engines themselves (ClickHouse
 # by npm, Apache Kafka by Maven) are installed by the program when it needs them.
+# "setup.sh run" leaves out what only the tests need, a browser among it.
 set -euo pipefail
 
 say() { printf 'setup: %s\n' "$*"; }
@@ -11,6 +12,11 @@ have() { command -v "$1" >/dev/null 2>&1; }
 have_postgres() {
   have initdb && return
   compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null
+}
+
+# The names that internal/testkit/browser looks for.
+have_browser() {
+  have chromium || have chromium-browser || have chromium-headless-shell || have google-chrome-stable || have google-chrome
 }
 
 for tool in go npm; do
@@ -27,14 +33,19 @@ need() { # package, what for
   why+=("$1 ($2)")
 }
 have_postgres || need postgresql "the store of master data"
-have pgbouncer || [ -x /usr/sbin/pgbouncer ] || need pgbouncer "the pool before Postgres in the tests"
-have java || need default-jre-headless "Apache Kafka in the tests"
-have mvn || need maven "fetches Apache Kafka"
-have kcat || need kcat "a second Kafka client in the tests"
-have mosquitto_pub || need mosquitto-clients "a second MQTT client in the tests"
-have cc || have gcc || { need gcc "the race detector"; need libc6-dev "the race detector"; }
+have mosquitto_pub || need mosquitto-clients "a second MQTT client in the tests, and the README's"
+have jq || need jq "the README's commands"
+have curl || need curl "the README's commands"
 [ -e /etc/ssl/certs/ca-certificates.crt ] || need ca-certificates "TLS"
-have git || need git "checking generated files"
+if [ "${1:-}" != run ]; then
+  have pgbouncer || [ -x /usr/sbin/pgbouncer ] || need pgbouncer "the pool before Postgres in the tests"
+  have java || need default-jre-headless "Apache Kafka in the tests"
+  have mvn || need maven "fetches Apache Kafka"
+  have kcat || need kcat "a second Kafka client in the tests"
+  have_browser || need chromium "opens the pages in the tests"
+  have cc || have gcc || { need gcc "the race detector"; need libc6-dev "the race detector"; }
+  have git || need git "checking generated files"
+fi
 
 if [ ${#missing[@]} -eq 0 ]; then
   exit 0

@@ -34,6 +34,7 @@ func homes() []home {
 		{"github.com/danielgtaylor/huma", []string{"api"}},
 		{"github.com/go-chi/chi", []string{"api"}},
 		{"github.com/coder/websocket", []string{"api"}},
+		{"github.com/chromedp", []string{"internal/testkit/browser"}},
 		{"github.com/alecthomas/kong", []string{"cmd", "internal/config"}},
 		{"go.opentelemetry.io", []string{"internal/telemetry"}},
 		{"github.com/getsentry/sentry-go", []string{"internal/telemetry"}},
