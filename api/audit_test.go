@@ -1,17 +1,22 @@
 package api
 
 import (
+	"context"
 	"net/http"
 	"slices"
 	"strings"
 	"testing"
 
+	"github.com/jackc/pgx/v5"
+
 	"github.com/foodflow/foodflow/internal/demo"
 	"github.com/foodflow/foodflow/internal/plant"
+	"github.com/foodflow/foodflow/internal/postgres"
 )
 
-// TestEveryChangeIsAudited is promise S19: each changing route that succeeds
-// leaves a row, and the chain holds.
+// TestEveryChangeIsAudited is promise S19, and that of the outbox: each changing
+// route that succeeds leaves a row and an event, in the transaction of the change,
+// and the chain holds.
 func TestEveryChangeIsAudited(t *testing.T) { everyChangeIsAudited(t, newWorld(t)) }
 
 func everyChangeIsAudited(t *testing.T, w *world) {
@@ -21,7 +26,7 @@ func everyChangeIsAudited(t *testing.T, w *world) {
 		return w.call(token, "GET", auditPath+"/check", nil).want(t, 200).json(t)["rows"].(float64)
 	}
 	made := map[string]string{"tenants": "rival", "alarms": w.alarm(demo.TenantID(), demo.ID("sensor", "filler-temperature")).String()}
-	covered, changing := 0, 0
+	covered, changing, jobs := 0, 0, 0
 	// POST on a list first, so that the others have something to change; DELETE
 	// last.
 	routes := w.routes()
@@ -73,7 +78,7 @@ func everyChangeIsAudited(t *testing.T, w *world) {
 			w.call(token, "POST", tenantsPath+"/rival/suspend", nil).want(t, 200)
 			path += "?confirm=Rival"
 		}
-		before := rows()
+		before, announced := rows(), w.announced()
 		a := w.call(token, r.method, path, body, "If-Match", "*")
 		if a.status >= 300 {
 			t.Errorf("%s %s: %d %s", r.method, path, a.status, a.body)
@@ -86,12 +91,20 @@ func everyChangeIsAudited(t *testing.T, w *world) {
 			t.Errorf("%s %s left no row", r.method, path)
 			continue
 		}
+		// What is done by a job is announced by it: TenantExported, TenantDeleting
+		// and TenantDeleted are held by the tests of package tenancy.
+		if byJob := a.status == http.StatusAccepted; byJob {
+			jobs++
+		} else if w.announced() <= announced {
+			t.Errorf("%s %s left no event", r.method, path)
+		}
 		covered++
 	}
-	t.Logf("changing routes %d, audited %d", changing, covered)
-	if changing < 25 || covered != changing {
-		t.Errorf("%d of %d changing routes audited", covered, changing)
+	t.Logf("changing routes %d, audited %d, done by jobs %d", changing, covered, jobs)
+	if changing < 25 || covered != changing || jobs != 2 {
+		t.Errorf("%d of %d changing routes audited, %d done by jobs", covered, changing, jobs)
 	}
+	w.oneTransaction()
 	check := w.call(token, "GET", auditPath+"/check", nil).want(t, 200).json(t)
 	if check["intact"] != true {
 		t.Errorf("the chain is broken: %v", check)
@@ -101,5 +114,30 @@ func everyChangeIsAudited(t *testing.T, w *world) {
 	a, b := first["items"].([]any)[1].(map[string]any)["seq"].(float64), second["items"].([]any)[0].(map[string]any)["seq"].(float64)
 	if a != b+1 {
 		t.Errorf("pages break between %v and %v", a, b)
+	}
+}
+
+// announced counts the events that wait in the outbox, which nobody empties.
+func (w *world) announced() (n int) {
+	w.t.Helper()
+	must(w.t, w.db.InShared(w.t.Context(), func(ctx context.Context, tx pgx.Tx) error {
+		return tx.QueryRow(ctx, "SELECT count(*) FROM outbox WHERE kind = 'event'").Scan(&n)
+	}))
+	return n
+}
+
+// oneTransaction holds every event of the demo tenant against its outbox row, and
+// every audit row that names an event against that: one transaction wrote them.
+func (w *world) oneTransaction() {
+	w.t.Helper()
+	var events, together, audited int
+	schema := postgres.Schema(demo.TenantID())
+	must(w.t, w.db.InShared(w.t.Context(), func(ctx context.Context, tx pgx.Tx) error {
+		return tx.QueryRow(ctx, `SELECT count(*), count(o.id), count(a.seq) FROM `+schema+`.events e
+			LEFT JOIN outbox o ON o.event_id = e.id AND o.xid = e.xid
+			LEFT JOIN `+schema+`.audit_log a ON a.detail->>'event_id' = e.id::text AND a.xmin = e.xid::xid`).Scan(&events, &together, &audited)
+	}))
+	if events < 30 || together != events || audited != events {
+		w.t.Errorf("of %d events %d are in the outbox and %d in the audit log by the same transaction", events, together, audited)
 	}
 }

@@ -2,6 +2,8 @@ package masterdata
 
 import (
 	"context"
+	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -98,10 +100,24 @@ type Deletion struct {
 	PublicKey []byte
 }
 
-// FileDeletion stores a report as the next of the chain. seal makes it, knowing
-// its number and the hash of the one before. The report of a tenant that has one
-// stands.
-func (s *Store) FileDeletion(ctx context.Context, tenant plant.ID, key string, seal func(number int64, previous []byte) (*Deletion, error)) (d *Deletion, err error) {
+// LastEvent gives the number of the last event of the tenant itself, which the
+// event of its deletion follows. NotFound: its event store is gone.
+func (s *Store) LastEvent(ctx context.Context, tenant plant.ID) (seq int64, err error) {
+	err = s.db.InTenant(ctx, tenant, func(ctx context.Context, tx pgx.Tx) error {
+		if err := tx.QueryRow(ctx, "SELECT coalesce(max(seq), 0) FROM events WHERE aggregate_id = $1", tenant).Scan(&seq); err != nil {
+			return fmt.Errorf("looking for the tenant's last event: %w", err)
+		}
+		return nil
+	})
+	return seq, goneTenant(err)
+}
+
+// FileDeletion stores a report as the next of the chain, and announces the
+// deletion in the same transaction: TenantDeleted, after the tenant's event lastEvent.
+// The tenant's event store is gone by then, so it stands on Kafka alone. seal
+// makes the report, knowing its number and the hash of the one before. The report
+// of a tenant that has one stands, and nothing is announced again.
+func (s *Store) FileDeletion(ctx context.Context, tenant plant.ID, key string, lastEvent int64, seal func(number int64, previous []byte) (*Deletion, error)) (d *Deletion, err error) {
 	err = s.db.InShared(ctx, func(ctx context.Context, tx pgx.Tx) error {
 		if _, err := tx.Exec(ctx, "SELECT pg_advisory_xact_lock(hashtextextended('foodflow/deletions', 7))"); err != nil {
 			return fmt.Errorf("locking reports: %w", err)
@@ -122,7 +138,12 @@ func (s *Store) FileDeletion(ctx context.Context, tenant plant.ID, key string, s
 			d.Number, d.Tenant, d.TenantKey, d.Text, d.Hash, d.Signature, d.PublicKey); err != nil {
 			return fmt.Errorf("storing report: %w", err)
 		}
-		return nil
+		data, err := json.Marshal(map[string]any{"id": tenant, "key": key, "state": "deleted", "report": d.Number, "report_sha256": hex.EncodeToString(d.Hash)})
+		if err != nil {
+			return fmt.Errorf("encoding TenantDeleted: %w", err)
+		}
+		w := &writing{tx: tx, who: System(tenant), now: s.stamp()}
+		return w.queue(ctx, plant.NameID(tenant, "TenantDeleted"), w.now, lastEvent+1, change{directory.KindTenant, tenant, "TenantDeleted", nil}, data)
 	})
 	return d, err
 }

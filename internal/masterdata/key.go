@@ -10,7 +10,6 @@ import (
 	"github.com/foodflow/foodflow/internal/directory"
 	"github.com/foodflow/foodflow/internal/fault"
 	"github.com/foodflow/foodflow/internal/plant"
-	"github.com/foodflow/foodflow/internal/postgres"
 )
 
 // APIKey is a key as it is stored: the secret is not among it.
@@ -116,9 +115,5 @@ func (s *Store) Used(ctx context.Context, tenant plant.ID, used map[plant.ID]tim
 		changed = tag.RowsAffected()
 		return nil
 	})
-	switch code, _ := postgres.Code(err); code {
-	case postgres.CodeNoRole, postgres.CodeNoSchema, postgres.CodeNoTable:
-		return 0, &fault.Error{Kind: fault.NotFound, Detail: "there is no such tenant", Cause: err}
-	}
-	return changed, err
+	return changed, goneTenant(err)
 }

@@ -46,13 +46,18 @@ func (w *writing) store(ctx context.Context, event plant.ID, at time.Time, c cha
 	if err != nil {
 		return 0, fmt.Errorf("storing event %s: %w", c.event, err)
 	}
+	return seq, w.queue(ctx, event, at, seq, c, data)
+}
+
+// queue hands an event to the relay.
+func (w *writing) queue(ctx context.Context, event plant.ID, at time.Time, seq int64, c change, data []byte) error {
 	if _, err := w.tx.Exec(ctx, `INSERT INTO foodflow.outbox
 		(tenant_id, kind, subject_kind, subject_id, version, event_id, event_type, actor, data, created_at)
 		VALUES ($1, 'event', $2, $3, $4, $5, $6, $7, $8, $9)`,
 		w.who.Tenant, c.aggregate, c.id, seq, event, c.event, w.who.Name, data, at); err != nil {
-		return 0, fmt.Errorf("queueing event %s: %w", c.event, err)
+		return fmt.Errorf("queueing event %s: %w", c.event, err)
 	}
-	return seq, w.wake(ctx)
+	return w.wake(ctx)
 }
 
 // publish queues a thing's new state for the directory.

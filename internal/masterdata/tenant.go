@@ -132,6 +132,16 @@ func (s *Store) Tenants(ctx context.Context, after string, limit int) (ts []*Ten
 	return ts, more, err
 }
 
+// goneTenant makes NotFound of what Postgres says of a tenant that has neither
+// schema nor role.
+func goneTenant(err error) error {
+	switch code, _ := postgres.Code(err); code {
+	case postgres.CodeNoRole, postgres.CodeNoSchema, postgres.CodeNoTable:
+		return &fault.Error{Kind: fault.NotFound, Detail: "there is no such tenant", Cause: err}
+	}
+	return err
+}
+
 // Suspend refuses the tenant's keys and log-ins from now on; nothing is lost.
 func (s *Store) Suspend(ctx context.Context, idOrKey string) (*Tenant, error) {
 	return s.changeTenant(ctx, idOrKey, "TenantSuspended", func(ctx context.Context, w *writing, t *Tenant) error {

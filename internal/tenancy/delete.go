@@ -72,6 +72,9 @@ type progress struct {
 	Report Report
 	Closed time.Time
 	Ends   broker.Reach
+	// LastEvent numbers the last event of the tenant, whose store goes before the
+	// deletion is announced.
+	LastEvent int64
 }
 
 // DeleteKind is the work of KindDelete.
@@ -248,6 +251,15 @@ func (e *erasure) clickhouse() error {
 
 // postgres removes schema, role and shared rows, and the archives of exports.
 func (e *erasure) postgres() error {
+	switch last, err := e.Store.LastEvent(e.ctx, e.id); {
+	case err == nil:
+		e.LastEvent = last
+		if err := e.run.Note(e.ctx, e.progress); err != nil {
+			return err
+		}
+	case fault.KindOf(err) != fault.NotFound: // else an earlier attempt has noted it and dropped the schema
+		return err
+	}
 	if err := e.Schemas.Drop(e.ctx, e.id); err != nil {
 		return err
 	}
@@ -269,34 +281,45 @@ func (e *erasure) postgres() error {
 	return nil
 }
 
-// report counts everything once more and files what came of it.
+// report counts everything once more, files what came of it and announces it.
 func (e *erasure) report() error {
-	if err := e.recount(); err != nil {
-		return err
+	d, err := e.Store.Deletion(e.ctx, e.id.String())
+	if fault.KindOf(err) == fault.NotFound {
+		d, err = e.file()
 	}
-	p := &e.Report
-	if left := p.Complete(); len(left) > 0 {
-		return fmt.Errorf("deleting tenant %s: %s", e.id, strings.Join(left, "; "))
+	if err == nil {
+		err = fault.Point("delete.filed")
 	}
-	p.EndedAt = e.Now().UTC().Truncate(time.Millisecond)
-	if err := e.ageing(); err != nil {
-		return err
-	}
-	p.Beyond = []string{
-		"backups of the three stores, until they are replaced",
-		"exports that were handed out",
-		"what other consumers have taken from Kafka",
-		"ClickHouse's former data parts, which no query reads and which it removes from the disk some minutes later",
-	}
-	d, err := e.Store.FileDeletion(e.ctx, e.id, p.TenantKey, func(number int64, previous []byte) (*masterdata.Deletion, error) {
-		p.Number, p.Previous = number, hex.EncodeToString(previous)
-		return e.Signer.seal(*p)
-	})
 	if err != nil {
 		return err
 	}
 	e.run.Result(map[string]any{"report": d.Number, "sha256": hex.EncodeToString(d.Hash)})
 	return nil
+}
+
+func (e *erasure) file() (*masterdata.Deletion, error) {
+	if err := e.recount(); err != nil {
+		return nil, err
+	}
+	p := &e.Report
+	if left := p.Complete(); len(left) > 0 {
+		return nil, fmt.Errorf("deleting tenant %s: %s", e.id, strings.Join(left, "; "))
+	}
+	p.EndedAt = e.Now().UTC().Truncate(time.Millisecond)
+	if err := e.ageing(); err != nil {
+		return nil, err
+	}
+	p.Beyond = []string{
+		"backups of the three stores, until they are replaced",
+		"exports that were handed out",
+		"what other consumers have taken from Kafka",
+		"the announcement of this deletion, TenantDeleted, which ages out of its topic like the events before it",
+		"ClickHouse's former data parts, which no query reads and which it removes from the disk some minutes later",
+	}
+	return e.Store.FileDeletion(e.ctx, e.id, p.TenantKey, e.LastEvent, func(number int64, previous []byte) (*masterdata.Deletion, error) {
+		p.Number, p.Previous = number, hex.EncodeToString(previous)
+		return e.Signer.seal(*p)
+	})
 }
 
 // errWaiting is why a wait ended unfulfilled.

@@ -18,6 +18,7 @@ import (
 	"github.com/foodflow/foodflow/internal/plant"
 	"github.com/foodflow/foodflow/internal/postgres"
 	"github.com/foodflow/foodflow/internal/tenancy"
+	"github.com/foodflow/foodflow/schemas"
 )
 
 func (w *world) forget(before int64) {
@@ -91,6 +92,25 @@ func (w *world) reportOf(id plant.ID) (r tenancy.Report) {
 	return r
 }
 
+// told gives the types of a tenant's own events on Kafka in order, once each, by
+// their numbers, and says where one number is two events or the other way round.
+func (w *world) told(id plant.ID) (types []string) {
+	w.t.Helper()
+	ids := map[string]bool{}
+	must(w.t, broker.NewLog(w.kafka, w.cl).Each(w.t.Context(), broker.TopicEvents, func(_ int32, key, value []byte) error {
+		var e schemas.DomainEvent
+		if err := w.codec.DecodeDomainEvent(value, &e); err != nil || string(key) != id.String() || ids[e.ID.String()] {
+			return err
+		}
+		ids[e.ID.String()] = true
+		if types = append(types, e.Type); e.Seq != int64(len(types)) {
+			w.t.Errorf("%s of the tenant is number %d, it comes as number %d", e.Type, e.Seq, len(types))
+		}
+		return nil
+	}))
+	return types
+}
+
 // TestDeletionIsProven deletes one of two tenants and holds the report against
 // the stores.
 func TestDeletionIsProven(t *testing.T) {
@@ -128,6 +148,13 @@ func TestDeletionIsProven(t *testing.T) {
 	}
 	if left, err := os.ReadDir(filepath.Join(w.places.archives, gone.ID.String())); err == nil {
 		t.Errorf("exports are left: %v", left)
+	}
+	w.settled(gone.ID)
+	if told := strings.Join(w.told(gone.ID), " "); told != "TenantCreated TenantSuspended TenantExported TenantDeleting TenantDeleted" {
+		t.Errorf("told of the tenant: %s", told)
+	}
+	if told := strings.Join(w.told(stays.ID), " "); told != "TenantCreated" {
+		t.Errorf("told of the other tenant: %s", told)
 	}
 	r := w.reportOf(gone.ID)
 	if left := r.Complete(); len(left) != 0 {
@@ -231,6 +258,7 @@ func TestDeletionWaitsForWhatWasAccepted(t *testing.T) {
 func TestDeletionKilledAtEachPhase(t *testing.T) {
 	w := newWorld(t, 0)
 	var points []string
+	points = append(points, "delete.filed:kill@1")
 	for _, step := range strings.Fields("close drain state directory clickhouse postgres report") {
 		points = append(points, "job.tenant-delete."+step+".done:kill@1")
 	}
@@ -258,6 +286,10 @@ func TestDeletionKilledAtEachPhase(t *testing.T) {
 				if n != 0 {
 					t.Errorf("%s holds %d of the tenant", what, n)
 				}
+			}
+			w.settled(x.ID)
+			if told := strings.Join(w.told(x.ID), " "); told != "TenantCreated TenantSuspended TenantDeleting TenantDeleted" {
+				t.Errorf("told of the tenant: %s", told)
 			}
 			r := w.reportOf(x.ID)
 			if left := r.Complete(); len(left) != 0 || r.ClickHouse.Tables["readings"].Before != before["clickhouse readings"] ||

@@ -20,7 +20,9 @@
 // found before and after, and of the topics that can only age out by when the
 // last record is gone, by the broker's own settings. Reports are a chain of
 // hashes, each signed with a key that follows from the installation's secret;
-// they outlive the tenant.
+// they outlive the tenant. With the report TenantDeleted is queued, in one
+// transaction; the tenant's event store is gone by then, so that event is on Kafka
+// alone, under one id however often it comes.
 //
 // # Limits
 //

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/foodflow/foodflow/internal/directory"
 	"github.com/foodflow/foodflow/internal/fault"
 	"github.com/foodflow/foodflow/internal/job"
 	"github.com/foodflow/foodflow/internal/masterdata"
@@ -222,6 +223,14 @@ func ExportKind(x *Exporter, dir string) job.Kind {
 			return err
 		}
 		r.Count("rows", a.Rows)
+		// Nothing changed, but a copy of everything is out: whoever follows the
+		// events should know. Named by the job, so a repetition is the same event.
+		if _, err := x.Store.Raise(ctx, *r.Job.TenantID, masterdata.Fact{
+			ID: plant.NameID(r.Job.ID, "TenantExported"), Type: "TenantExported", AggregateType: directory.KindTenant, Aggregate: *r.Job.TenantID, TS: x.Now().UTC(),
+			Data: map[string]any{"job_id": r.Job.ID, "requested_by": r.Job.Actor, "rows": a.Rows, "sha256": a.SHA256},
+		}); err != nil {
+			return err
+		}
 		r.Result(a)
 		return nil
 	}}}}

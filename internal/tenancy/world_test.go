@@ -125,6 +125,7 @@ type world struct {
 	*services
 	t      *testing.T
 	places places
+	codec  *schemas.Codec
 }
 
 func must(t testing.TB, err error) {
@@ -161,7 +162,8 @@ func newWorld(t *testing.T, workers int) *world {
 // relay carries the outbox until the test ends.
 func (w *world) relay() {
 	w.t.Helper()
-	codec, err := schemas.NewStaticCodec()
+	var err error
+	w.codec, err = schemas.NewStaticCodec()
 	must(w.t, err)
 	pc := postgres.DefaultConfig()
 	pc.URL = w.places.postgres
@@ -169,7 +171,7 @@ func (w *world) relay() {
 	must(w.t, err)
 	cl, err := broker.Client(w.kafka)
 	must(w.t, err)
-	r, err := outbox.New(outbox.DefaultConfig(), db, cl, codec, nil, discard())
+	r, err := outbox.New(outbox.DefaultConfig(), db, cl, w.codec, nil, discard())
 	must(w.t, err)
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
