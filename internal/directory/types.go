@@ -136,7 +136,7 @@ type Shift struct {
 	Day     int     `json:"day" minimum:"0" maximum:"365" doc:"of the cycle, from 0" example:"0"` // 0 .. CycleDays-1
 	Start   string  `json:"start" doc:"local wall clock, HH:MM" example:"06:00"`
 	Minutes int     `json:"minutes" minimum:"1" maximum:"1440" example:"480"`
-	Breaks  []Break `json:"breaks,omitempty"`
+	Breaks  []Break `json:"breaks,omitempty" doc:"at most 24"`
 }
 
 // Break is planned time off inside a shift.
@@ -149,7 +149,7 @@ type Break struct {
 type CalendarException struct {
 	Date   string  `json:"date" format:"date" example:"2026-12-25"`
 	Reason string  `json:"reason,omitempty" maxLength:"200" example:"Christmas"`
-	Shifts []Shift `json:"shifts,omitempty"`
+	Shifts []Shift `json:"shifts,omitempty" doc:"at most 24"`
 }
 
 // APIKey is a key as the directory knows it: never the secret.

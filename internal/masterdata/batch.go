@@ -3,6 +3,7 @@ package masterdata
 import (
 	"context"
 	"fmt"
+	"regexp"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -132,7 +133,7 @@ func batchResource() *resource[Batch] {
 	}
 }
 
-func checkBatch(b *Batch) []fault.Item {
+func checkBatch(b *Batch) *rules {
 	if b.State == "" {
 		b.State = BatchPlanned
 	}
@@ -155,12 +156,35 @@ func checkBatch(b *Batch) []fault.Item {
 		"actual_quantity": b.ActualQuantity, "scrap_quantity": b.ScrapQuantity,
 		"labour_cost": b.LabourCost, "material_cost": b.MaterialCost, "scrap_cost": b.ScrapCost,
 	} {
-		if v != nil && !(*v >= 0 && *v <= maxQuantity) {
-			r.add(name, "range", "must be 0 to %v", float64(maxQuantity))
+		if v != nil {
+			r.quantity(name, *v)
 		}
 	}
+	if !currencyForm.MatchString(b.Currency) {
+		r.add("currency", "pattern", "must be three capital letters")
+	}
+	r.prose("note", b.Note, 2000)
+	r.instant("planned_start", b.PlannedStart)
+	r.lots("lots_in", b.LotsIn)
+	r.lots("lots_out", b.LotsOut)
 	b.Figures = b.figures()
-	return r.items
+	return &r
+}
+
+// currencyForm is that of ISO 4217.
+var currencyForm = regexp.MustCompile(`^[A-Z]{3}$`)
+
+func (r *rules) lots(location string, lots []Lot) {
+	if !r.count(location, len(lots), 1000) {
+		return
+	}
+	for i, l := range lots {
+		at := fmt.Sprintf("%s[%d]", location, i)
+		r.text(at+".lot", l.Lot, 1, 100)
+		r.text(at+".material", l.Material, 0, 100)
+		r.quantity(at+".quantity", l.Quantity)
+		r.text(at+".unit", l.Unit, 0, plant.MaxUnit)
+	}
 }
 
 // maxQuantity is what numeric(20,6) holds, and far below where a float64 loses

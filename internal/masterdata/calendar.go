@@ -1,11 +1,12 @@
 package masterdata
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/foodflow/foodflow/internal/directory"
-	"github.com/foodflow/foodflow/internal/fault"
 	"github.com/foodflow/foodflow/internal/plant"
 )
 
@@ -47,7 +48,7 @@ func calendarResource() *resource[Calendar] {
 	}
 }
 
-func checkCalendar(c *Calendar) []fault.Item {
+func checkCalendar(c *Calendar) *rules {
 	if c.Shifts == nil {
 		c.Shifts = []directory.Shift{}
 	}
@@ -62,7 +63,10 @@ func checkCalendar(c *Calendar) []fault.Item {
 		r.add("cycle_days", "range", "must be 1 to 366")
 	}
 	r.date("anchor", c.Anchor)
-	r.shifts("shifts", c.Shifts, c.CycleDays, true)
+	r.shifts("shifts", c.Shifts, c.CycleDays, maxShifts, true)
+	if !r.count("exceptions", len(c.Exceptions), maxExceptions) {
+		return &r
+	}
 	dates := map[string]bool{}
 	for i, x := range c.Exceptions {
 		at := fmt.Sprintf("exceptions[%d]", i)
@@ -71,24 +75,40 @@ func checkCalendar(c *Calendar) []fault.Item {
 			r.add(at+".date", "unique", "has two exceptions")
 		}
 		dates[x.Date] = true
-		r.shifts(at+".shifts", x.Shifts, 1, false)
+		r.text(at+".reason", x.Reason, 0, 200)
+		r.shifts(at+".shifts", x.Shifts, 1, maxShiftsADay, false)
 	}
-	return r.items
+	return &r
 }
 
+// The bounds of a calendar: some years of days, each with as many shifts as any
+// plant has teams.
+const (
+	maxShifts     = 2000
+	maxExceptions = 2000
+	maxShiftsADay = 24
+	maxBreaks     = 24
+)
+
+// date takes years that Postgres and every client can tell.
 func (r *rules) date(location, v string) {
-	if _, err := time.Parse(time.DateOnly, v); err != nil {
+	if t, err := time.Parse(time.DateOnly, v); err != nil || t.Year() < 1 {
 		r.add(location, "date", "must be a date, YYYY-MM-DD")
 	}
 }
 
 const minutesPerDay = 24 * 60
 
+// span is a shift in minutes from the beginning of its cycle.
+type span struct{ index, from, to int }
+
 // shifts holds that no shift overlaps another, round the end of the cycle too
-// where it repeats, and that breaks lie inside theirs. Wall-clock minutes are compared; a
-// daylight-saving change moves both sides alike.
-func (r *rules) shifts(location string, shifts []directory.Shift, days int, repeats bool) {
-	type span struct{ from, to int }
+// where it repeats, and that breaks lie inside theirs. Wall-clock minutes are
+// compared; a daylight-saving change moves both sides alike.
+func (r *rules) shifts(location string, shifts []directory.Shift, days, most int, repeats bool) {
+	if !r.count(location, len(shifts), most) {
+		return
+	}
 	var spans []span
 	for i, s := range shifts {
 		at := fmt.Sprintf("%s[%d]", location, i)
@@ -100,28 +120,48 @@ func (r *rules) shifts(location string, shifts []directory.Shift, days int, repe
 		}
 		if s.Day < 0 || s.Day >= days {
 			r.add(at+".day", "range", "must be 0 to %d", days-1)
+			continue
 		}
 		if s.Minutes < 1 || s.Minutes > minutesPerDay {
 			r.add(at+".minutes", "range", "must be 1 to %d", minutesPerDay)
+			continue
 		}
-		end := 0
-		for j, b := range s.Breaks {
-			if b.After < end || b.Minutes < 1 || b.After+b.Minutes > s.Minutes {
-				r.add(fmt.Sprintf("%s.breaks[%d]", at, j), "range", "must lie inside the shift, after the break before")
-			}
-			end = b.After + b.Minutes
-		}
+		r.breaks(at+".breaks", s)
 		from := s.Day*minutesPerDay + start.Hour()*60 + start.Minute()
-		spans = append(spans, span{from, from + s.Minutes})
+		spans = append(spans, span{i, from, from + s.Minutes})
 	}
-	cycle := days * minutesPerDay
-	for i, a := range spans {
-		for _, b := range spans[i+1:] {
-			for _, shift := range []int{-cycle, 0, cycle} {
-				if a.from < b.to+shift && b.from+shift < a.to && (repeats || shift == 0) {
-					r.add(fmt.Sprintf("%s[%d]", location, i), "overlap", "overlaps another shift")
-				}
-			}
+	r.apart(location, spans, days*minutesPerDay, repeats)
+}
+
+func (r *rules) breaks(location string, s directory.Shift) {
+	if !r.count(location, len(s.Breaks), maxBreaks) {
+		return
+	}
+	end := 0
+	for j, b := range s.Breaks {
+		if b.After < end || b.Minutes < 1 || b.After > s.Minutes || b.Minutes > s.Minutes-b.After {
+			r.add(fmt.Sprintf("%s[%d]", location, j), "range", "must lie inside the shift, after the break before")
+			return // the others are counted from it
 		}
+		end = b.After + b.Minutes
+	}
+}
+
+// apart names each shift that begins before one that began earlier has ended. In
+// the order of their beginnings it is enough to remember the latest end; where
+// the cycle repeats, that of the cycle before reaches into its first shifts.
+func (r *rules) apart(location string, spans []span, cycle int, repeats bool) {
+	slices.SortFunc(spans, func(a, b span) int { return cmp.Or(a.from-b.from, a.index-b.index) })
+	end := 0
+	if repeats {
+		for _, s := range spans {
+			end = max(end, s.to-cycle)
+		}
+	}
+	for _, s := range spans {
+		if s.from < end {
+			r.add(fmt.Sprintf("%s[%d]", location, s.index), "overlap", "overlaps another shift")
+		}
+		end = max(end, s.to)
 	}
 }

@@ -8,7 +8,6 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/foodflow/foodflow/internal/directory"
-	"github.com/foodflow/foodflow/internal/fault"
 	"github.com/foodflow/foodflow/internal/plant"
 )
 
@@ -44,16 +43,19 @@ func keyResource() *resource[APIKey] {
 		bind: func(k *APIKey) []any {
 			return []any{&k.Name, &k.Public, &k.Hash, &k.Scopes, &k.ExpiresAt, &k.RevokedAt, &k.LastUsedAt, &k.CreatedBy}
 		},
-		check: func(k *APIKey) []fault.Item {
+		check: func(k *APIKey) *rules {
 			var r rules
 			r.text("name", k.Name, 1, 200)
 			if len(k.Scopes) == 0 {
 				r.add("scopes", "required", "must name at least one scope")
 			}
-			for _, s := range k.Scopes {
-				r.oneOf("scopes", s, directory.Scopes())
+			if r.count("scopes", len(k.Scopes), len(directory.Scopes())) {
+				for i, s := range k.Scopes {
+					r.oneOf(fmt.Sprintf("scopes[%d]", i), s, directory.Scopes())
+				}
 			}
-			return r.items
+			r.instant("expires_at", k.ExpiresAt)
+			return &r
 		},
 		entry: keyEntry,
 	}

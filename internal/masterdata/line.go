@@ -55,7 +55,7 @@ func lineResource() *resource[Line] {
 	}
 }
 
-func checkLine(l *Line) []fault.Item {
+func checkLine(l *Line) *rules {
 	var r rules
 	r.key("key", l.Key, 100)
 	r.text("name", l.Name, 1, 200)
@@ -64,12 +64,18 @@ func checkLine(l *Line) []fault.Item {
 	r.least("ideal_rate", l.IdealRate, 0)
 	r.least("silence_timeout_ms", float64(l.SilenceTimeoutMS), 0)
 	r.least("minor_stop_ms", float64(l.MinorStopMS), 0)
-	for i, x := range l.IdealRates {
-		if !(x.PerMinute > 0) {
-			r.add(fmt.Sprintf("ideal_rates[%d].per_minute", i), "minimum", "must be above 0")
-		}
+	if !r.count("ideal_rates", len(l.IdealRates), 1000) {
+		return &r
 	}
-	return r.items
+	for i, x := range l.IdealRates {
+		at := fmt.Sprintf("ideal_rates[%d]", i)
+		r.text(at+".product", x.Product, 1, plant.MaxProduct)
+		if !(x.PerMinute > 0) {
+			r.add(at+".per_minute", "minimum", "must be above 0")
+		}
+		r.instant(at+".valid_from", &x.ValidFrom)
+	}
+	return &r
 }
 
 func lineEntry(tenant plant.ID, l *Line) any {

@@ -48,7 +48,7 @@ func TestCalendarRules(t *testing.T) {
 		"rotating teams over four weeks":    {"Australia/Lord_Howe", 28, "2026-01-05", shifts{shift(0, "00:00", 1440), shift(1, "00:00", 1440), shift(27, "12:00", 720)}, nil, ""},
 		"a night that meets the next day's": {"UTC", 1, "2026-01-05", shifts{shift(0, "06:00", 480), shift(0, "22:00", 481)}, nil, "shifts[0] overlap"},
 		"a night round the cycle's end":     {"UTC", 7, "2026-01-05", shifts{shift(0, "05:59", 60), shift(6, "22:00", 480)}, nil, "shifts[0] overlap"},
-		"two at once":                       {"UTC", 7, "2026-01-05", shifts{shift(2, "06:00", 60), shift(2, "06:59", 60)}, nil, "shifts[0] overlap"},
+		"two at once":                       {"UTC", 7, "2026-01-05", shifts{shift(2, "06:00", 60), shift(2, "06:59", 60)}, nil, "shifts[1] overlap"},
 		"a day behind the cycle":            {"UTC", 7, "2026-01-05", shifts{shift(7, "06:00", 60)}, nil, "shifts[0].day range"},
 		"no such time":                      {"UTC", 7, "2026-01-05", shifts{shift(0, "24:00", 60)}, nil, "shifts[0].start time"},
 		"no time at all":                    {"UTC", 7, "2026-01-05", shifts{shift(0, "06:00", 0)}, nil, "shifts[0].minutes range"},
@@ -65,15 +65,11 @@ func TestCalendarRules(t *testing.T) {
 		"an exception's night has no next day":  {"UTC", 7, "2026-01-05", nil, []directory.CalendarException{{Date: "2026-12-19", Shifts: shifts{shift(0, "06:00", 480), shift(0, "22:00", 600)}}}, ""},
 		"an exception with a second day":        {"UTC", 7, "2026-01-05", nil, []directory.CalendarException{{Date: "2026-12-19", Shifts: shifts{shift(1, "06:00", 480)}}}, "exceptions[0].shifts[0].day range"},
 		"two exceptions for a date":             {"UTC", 7, "2026-01-05", nil, []directory.CalendarException{{Date: "2026-12-25"}, {Date: "2026-12-25"}}, "exceptions[1].date unique"},
-		"an exception's shifts overlap":         {"UTC", 7, "2026-01-05", nil, []directory.CalendarException{{Date: "2026-12-19", Shifts: shifts{shift(0, "06:00", 480), shift(0, "13:00", 60)}}}, "exceptions[0].shifts[0] overlap"},
+		"an exception's shifts overlap":         {"UTC", 7, "2026-01-05", nil, []directory.CalendarException{{Date: "2026-12-19", Shifts: shifts{shift(0, "06:00", 480), shift(0, "13:00", 60)}}}, "exceptions[0].shifts[1] overlap"},
 		"a shift without a name in a full week": {"UTC", 7, "2026-01-05", shifts{{Day: 0, Start: "06:00", Minutes: 60}}, nil, "shifts[0].key key"},
 	} {
 		x := &Calendar{CalendarFields: CalendarFields{Key: "c", Name: "c", TimeZone: c.zone, CycleDays: c.cycle, Anchor: c.anchor, Shifts: c.shifts, Exceptions: c.exceptions}}
-		var err error
-		if items := checkCalendar(x); items != nil {
-			err = fault.NewInvalid(items...)
-		}
-		if got := broken(err); got != c.want {
+		if got := broken(checkCalendar(x).broken()); got != c.want {
 			t.Errorf("%s: %q, want %q", name, got, c.want)
 		}
 	}

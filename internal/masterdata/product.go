@@ -1,10 +1,10 @@
 package masterdata
 
 import (
+	"fmt"
 	"slices"
 
 	"github.com/foodflow/foodflow/internal/directory"
-	"github.com/foodflow/foodflow/internal/fault"
 	"github.com/foodflow/foodflow/internal/plant"
 )
 
@@ -32,7 +32,7 @@ func productResource() *resource[Product] {
 		columns: []string{"key", "name", "unit", "allergens"},
 		meta:    func(p *Product) *Meta { return &p.Meta },
 		bind:    func(p *Product) []any { return []any{&p.Key, &p.Name, &p.Unit, &p.Allergens} },
-		check: func(p *Product) []fault.Item {
+		check: func(p *Product) *rules {
 			if p.Allergens == nil {
 				p.Allergens = []string{}
 			}
@@ -40,10 +40,12 @@ func productResource() *resource[Product] {
 			r.key("key", p.Key, plant.MaxProduct)
 			r.text("name", p.Name, 1, 200)
 			r.text("unit", p.Unit, 1, plant.MaxUnit)
-			for _, a := range p.Allergens {
-				r.text("allergens", a, 1, 100)
+			if r.count("allergens", len(p.Allergens), 50) {
+				for i, a := range p.Allergens {
+					r.text(fmt.Sprintf("allergens[%d]", i), a, 1, 100)
+				}
 			}
-			return r.items
+			return &r
 		},
 		entry: func(tenant plant.ID, p *Product) any {
 			return directory.Product{ID: p.ID, Tenant: tenant, Key: p.Key, Name: p.Name, Unit: p.Unit}
@@ -76,7 +78,7 @@ func reasonResource() *resource[StopReason] {
 		columns: []string{"parent_id", "key", "name", "class"},
 		meta:    func(x *StopReason) *Meta { return &x.Meta },
 		bind:    func(x *StopReason) []any { return []any{&x.ParentID, &x.Key, &x.Name, &x.Class} },
-		check: func(x *StopReason) []fault.Item {
+		check: func(x *StopReason) *rules {
 			var r rules
 			r.key("key", x.Key, 100)
 			r.text("name", x.Name, 1, 200)
@@ -86,7 +88,7 @@ func reasonResource() *resource[StopReason] {
 			if x.Class != "" && !slices.Contains(plant.TimeClasses(), x.Class) {
 				r.add("class", "enum", "must be one of %v", plant.TimeClasses())
 			}
-			return r.items
+			return &r
 		},
 		save: noCycle,
 		entry: func(tenant plant.ID, x *StopReason) any {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/foodflow/foodflow/internal/fault"
 	"github.com/foodflow/foodflow/internal/plant"
 )
 
@@ -51,6 +52,9 @@ func (w *writing) store(ctx context.Context, event plant.ID, at time.Time, c cha
 
 // queue hands an event to the relay.
 func (w *writing) queue(ctx context.Context, event plant.ID, at time.Time, seq int64, c change, data []byte) error {
+	if err := w.fits(ctx, c.aggregate, data); err != nil {
+		return err
+	}
 	if _, err := w.tx.Exec(ctx, `INSERT INTO foodflow.outbox
 		(tenant_id, kind, subject_kind, subject_id, version, event_id, event_type, actor, data, created_at)
 		VALUES ($1, 'event', $2, $3, $4, $5, $6, $7, $8, $9)`,
@@ -60,11 +64,37 @@ func (w *writing) queue(ctx context.Context, event plant.ID, at time.Time, seq i
 	return w.wake(ctx)
 }
 
+// MaxAnnounced bounds what is announced of a thing, in bytes of Postgres's text
+// of its JSON, which is what goes out: with the headers of an event and the
+// framing of a batch it stays below the 1 MiB that the topics take.
+const MaxAnnounced = 1_000_000
+
+// fits is the last wall behind the rules of the fields: each may be kept and all
+// of them together still be more than Kafka takes, and a row that Kafka doesn't
+// take is never announced. Postgres writes spaces and whole numbers into JSON, so
+// only what may come near is weighed, and by Postgres.
+func (w *writing) fits(ctx context.Context, what string, data []byte) error {
+	if len(data) < MaxAnnounced/8 {
+		return nil // 1e-300 becomes three hundred digits, but no thing holds more than two thousand numbers
+	}
+	var n int
+	if err := w.tx.QueryRow(ctx, "SELECT octet_length($1::jsonb::text)", data).Scan(&n); err != nil {
+		return fmt.Errorf("weighing %s: %w", what, err)
+	}
+	if n > MaxAnnounced {
+		return fault.NewInvalid(fault.Item{Location: what, Rule: "size", Message: fmt.Sprintf("takes %d bytes with all its fields, at most %d fit", n, MaxAnnounced)})
+	}
+	return nil
+}
+
 // publish queues a thing's new state for the directory.
 func (w *writing) publish(ctx context.Context, kind string, id plant.ID, version int64, thing any) error {
 	data, err := json.Marshal(thing)
 	if err != nil {
 		return fmt.Errorf("encoding %s: %w", kind, err)
+	}
+	if err := w.fits(ctx, kind, data); err != nil {
+		return err
 	}
 	if _, err := w.tx.Exec(ctx, `INSERT INTO foodflow.outbox (tenant_id, kind, subject_kind, subject_id, version, data)
 		VALUES ($1, 'directory', $2, $3, $4, $5)`, w.who.Tenant, kind, id, version, data); err != nil {

@@ -25,7 +25,7 @@ type resource[T any] struct {
 	// both the values of an insert and the targets of a scan.
 	bind func(*T) []any
 	// check names every rule that is broken, before anything is written.
-	check func(*T) []fault.Item
+	check func(*T) *rules
 	// load and save deal with what lies in other tables; nil: nothing does.
 	load func(ctx context.Context, tx pgx.Tx, things []*T) error
 	save func(ctx context.Context, tx pgx.Tx, thing *T) error
@@ -189,10 +189,7 @@ func (r *resource[T]) valid(thing *T) error {
 	if r.check == nil {
 		return nil
 	}
-	if items := r.check(thing); len(items) > 0 {
-		return fault.NewInvalid(items...)
-	}
-	return nil
+	return r.check(thing).broken()
 }
 
 func (r *resource[T]) missing() error {

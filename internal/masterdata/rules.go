@@ -5,6 +5,7 @@ import (
 	"math"
 	"regexp"
 	"time"
+	"unicode/utf8"
 
 	"github.com/foodflow/foodflow/internal/fault"
 )
@@ -13,11 +14,32 @@ import (
 // sensors, in MQTT topics, so no slash, plus, hash or space.
 var keyForm = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._:-]*$`)
 
-// rules collects what is wrong.
-type rules struct{ items []fault.Item }
+// maxNamed bounds how many broken rules are named: whoever sends a thousand
+// wrong things learns as much from twenty, and that there are more.
+const maxNamed = 20
+
+// rules collects what is wrong: the first maxNamed in full, the others by number.
+type rules struct {
+	items []fault.Item
+	total int
+}
 
 func (r *rules) add(location, rule, format string, args ...any) {
-	r.items = append(r.items, fault.Item{Location: location, Rule: rule, Message: fmt.Sprintf(format, args...)})
+	if r.total++; r.total <= maxNamed {
+		r.items = append(r.items, fault.Item{Location: location, Rule: rule, Message: fmt.Sprintf(format, args...)})
+	}
+}
+
+// broken is the fault of the rules that are broken; nil: none is.
+func (r *rules) broken() error {
+	if r.total == 0 {
+		return nil
+	}
+	e := fault.NewInvalid(r.items...)
+	if r.total > len(r.items) {
+		e.Total = r.total
+	}
+	return e
 }
 
 func (r *rules) key(location, v string, limit int) {
@@ -30,19 +52,59 @@ func (r *rules) key(location, v string, limit int) {
 }
 
 func (r *rules) text(location, v string, least, most int) {
-	if n := len([]rune(v)); n < least || n > most {
+	r.characters(location, v, least, most, func(c rune) bool { return c >= ' ' && c != 0x7f })
+}
+
+// prose is text that may have lines.
+func (r *rules) prose(location, v string, most int) {
+	r.characters(location, v, 0, most, func(c rune) bool {
+		return c >= ' ' && c != 0x7f || c == '\n' || c == '\r' || c == '\t'
+	})
+}
+
+func (r *rules) characters(location, v string, least, most int, may func(rune) bool) {
+	if n := utf8.RuneCountInString(v); n < least || n > most {
 		r.add(location, "length", "must have %d to %d characters", least, most)
+		return
+	}
+	if !utf8.ValidString(v) {
+		r.add(location, "utf8", "must be UTF-8")
+		return
 	}
 	for _, c := range v {
-		if c < ' ' || c == 0x7f {
+		if !may(c) {
 			r.add(location, "control_character", "must not hold control characters")
 			return
 		}
 	}
 }
 
+// count holds the length of a list. What is too long is not looked into.
+func (r *rules) count(location string, n, most int) bool {
+	if n > most {
+		r.add(location, "max_items", "must have at most %d entries", most)
+	}
+	return n <= most
+}
+
+func (r *rules) quantity(location string, v float64) {
+	if !(v >= 0 && v <= maxQuantity) {
+		r.add(location, "range", "must be 0 to %v", float64(maxQuantity))
+	}
+}
+
+// instant holds a time within what JSON, Postgres and Kafka can all tell.
+func (r *rules) instant(location string, t *time.Time) {
+	if t != nil && (t.UTC().Year() < 1 || t.UTC().Year() > 9999) {
+		r.add(location, "range", "must lie in the years 1 to 9999, UTC")
+	}
+}
+
+// maxZone is longer than any name in the IANA database.
+const maxZone = 64
+
 func (r *rules) zone(location, v string) {
-	if v == "" || v == "Local" {
+	if v == "" || v == "Local" || len(v) > maxZone {
 		r.add(location, "time_zone", "must be an IANA time zone")
 		return
 	}

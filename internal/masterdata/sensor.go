@@ -2,7 +2,6 @@ package masterdata
 
 import (
 	"github.com/foodflow/foodflow/internal/directory"
-	"github.com/foodflow/foodflow/internal/fault"
 	"github.com/foodflow/foodflow/internal/plant"
 )
 
@@ -48,7 +47,7 @@ func sensorResource() *resource[Sensor] {
 	}
 }
 
-func checkSensor(x *Sensor) []fault.Item {
+func checkSensor(x *Sensor) *rules {
 	var r rules
 	r.key("key", x.Key, 200)
 	r.text("name", x.Name, 1, 200)
@@ -62,7 +61,7 @@ func checkSensor(x *Sensor) []fault.Item {
 		x.Detect = directory.DetectDefault
 	}
 	r.oneOf("detect", x.Detect, []string{directory.DetectDefault, directory.DetectOff})
-	return r.items
+	return &r
 }
 
 func sensorEntry(tenant plant.ID, x *Sensor) any {

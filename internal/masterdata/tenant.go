@@ -78,8 +78,8 @@ func (s *Store) EnterTenant(ctx context.Context, n NewTenant) (t *Tenant, err er
 	var r rules
 	r.key("key", n.Key, 63)
 	r.text("name", n.Name, 1, 200)
-	if len(r.items) > 0 {
-		return nil, fault.NewInvalid(r.items...)
+	if err := r.broken(); err != nil {
+		return nil, err
 	}
 	if n.ID.IsZero() {
 		n.ID = plant.NewID()

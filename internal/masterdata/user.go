@@ -63,7 +63,7 @@ func userResource() *resource[User] {
 	}
 }
 
-func checkUser(u *User) []fault.Item {
+func checkUser(u *User) *rules {
 	u.Email = strings.ToLower(strings.TrimSpace(u.Email))
 	var r rules
 	if a, err := mail.ParseAddress(u.Email); err != nil || a.Address != u.Email || len(u.Email) > 254 {
@@ -71,7 +71,7 @@ func checkUser(u *User) []fault.Item {
 	}
 	r.text("name", u.Name, 1, 200)
 	r.oneOf("role", u.Role, Roles())
-	return r.items
+	return &r
 }
 
 // Create adds a user and the entry by which a log-in finds the tenant.
