@@ -270,13 +270,12 @@ func TestFlatReaderAgreesWithResolution(t *testing.T) {
 		}
 		var want fileReading
 		rest, wantErr := resolved.Decode(body, &want)
-		// The library lets any bytes pass for a string; Avro's are UTF-8.
-		ok := wantErr == nil && len(rest) == 0 && utf8.ValidString(want.Sensor)
+		ok := wantErr == nil && len(rest) == 0
 		got, err := readings(rawContainer(text, "null", block(1, int64(len(body)), body...)), DefaultContainerLimits())
-		if (err == nil) != ok {
+		if (err == nil) != ok && !(ok && lenient(writer, body, want.Sensor)) {
 			t.Fatalf("%s: ours says %v, the library %v and %d left", text, err, wantErr, len(rest))
 		}
-		if !ok {
+		if err != nil {
 			return
 		}
 		w := IngestReading{Sensor: want.Sensor, TS: want.TS, Value: want.Value}
@@ -287,6 +286,18 @@ func TestFlatReaderAgreesWithResolution(t *testing.T) {
 			t.Fatalf("read %+v, the library %+v", got[0], w)
 		}
 	})
+}
+
+// lenient says that a body which the library reads is one that Avro does not
+// allow, so that ours may refuse it: the library takes any bytes for a string,
+// and any byte but 0 for true. Such a body is not what it writes itself.
+func lenient(s *avro.Schema, body []byte, sensor string) bool {
+	var v any
+	if _, err := s.Decode(body, &v); err != nil {
+		return false
+	}
+	again, err := s.Encode(v)
+	return !utf8.ValidString(sensor) || err != nil || !bytes.Equal(again, body)
 }
 
 // drawRecord draws a value for each field of a schema.

@@ -118,15 +118,19 @@ func (t *wire) skipItems(cur *cursor) {
 		if n == 0 {
 			return
 		}
-		if n < 0 { // a block that says its size
-			cur.take(cur.length())
-			continue
+		behind := -1
+		if n < 0 { // a block that says its size, which is held to what is in it
+			size := cur.length()
+			n, behind = -n, len(cur.b)-size
 		}
 		for ; n > 0 && !cur.bad; n-- {
 			if t.kind == kindMap {
 				cur.take(cur.length())
 			}
 			t.item.read(cur, &datum{})
+		}
+		if n < 0 || behind >= 0 && len(cur.b) != behind {
+			cur.fail()
 		}
 	}
 }
