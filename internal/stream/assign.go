@@ -39,7 +39,7 @@ func (r *Runner) adjust(ctx context.Context, given map[string]map[int32]kgo.Offs
 		}
 		w, err := r.open(ctx, p, starts)
 		if err != nil {
-			if errors.Is(err, errGeneration) {
+			if errors.Is(err, errGeneration) || errors.Is(err, errForgotten) {
 				r.fail(err)
 			}
 			return nil, err
@@ -55,15 +55,11 @@ func (r *Runner) adjust(ctx context.Context, given map[string]map[int32]kgo.Offs
 func (r *Runner) open(ctx context.Context, p int32, starts kadm.ListedOffsets) (*worker, error) {
 	r.end(p, errLost) // a fetch that was cancelled before it began comes here twice
 	slot := Slot{Partition: p, Inputs: r.inputs, Generation: r.cfg.Generation}
-	earliest := make([]int64, len(r.inputs))
-	for i, in := range r.inputs {
-		o, ok := starts.Lookup(in.Topic, p)
-		if !ok || o.Err != nil {
-			return nil, fmt.Errorf("listing start offset of %s/%d: %w", in.Topic, p, o.Err)
-		}
-		earliest[i] = o.Offset
+	earliest, err := r.earliest(starts, p)
+	if err != nil {
+		return nil, err
 	}
-	begin, err := r.log.read(ctx, slot, earliest, r.cfg.Rewind)
+	begin, err := r.begin(ctx, slot, earliest)
 	if err != nil {
 		return nil, err
 	}
@@ -76,9 +72,17 @@ func (r *Runner) open(ctx context.Context, p int32, starts kadm.ListedOffsets) (
 		cfg:    r.cfg, slot: slot, task: task, log: r.log, store: r.deps.Snapshots,
 		logger: r.deps.Logger, m: r.m, begin: begin,
 		resume: func() { r.cl.ResumeFetchPartitions(r.partitions(p)) },
-		q:      newQueue(len(r.inputs), r.cfg.QueueBytes, &r.chunks),
-		ahead:  make([]atomic.Int64, len(r.inputs)),
-		drain:  make(chan struct{}), done: make(chan struct{}),
+		gone:   earliest,
+		starts: func(ctx context.Context) ([]int64, error) {
+			starts, err := kadm.NewClient(r.cl).ListStartOffsets(ctx, r.cfg.Inputs...)
+			if err != nil {
+				return nil, fmt.Errorf("listing start offsets: %w", err)
+			}
+			return r.earliest(starts, p)
+		},
+		q:     newQueue(len(r.inputs), r.cfg.QueueBytes, &r.chunks),
+		ahead: make([]atomic.Int64, len(r.inputs)),
+		drain: make(chan struct{}), done: make(chan struct{}),
 	}
 	wctx, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
 	r.mu.Lock()
@@ -91,6 +95,46 @@ func (r *Runner) open(ctx context.Context, p int32, starts kadm.ListedOffsets) (
 		}
 	}()
 	return w, nil
+}
+
+// begin finds out where a slot's recovery starts, and whether what it starts from
+// is there.
+func (r *Runner) begin(ctx context.Context, slot Slot, earliest []int64) (start, error) {
+	begin, err := r.log.read(ctx, slot, earliest)
+	if err != nil {
+		return start{}, err
+	}
+	has, err := r.deps.Snapshots.Has(ctx, slot.Partition, begin.ledger.snap)
+	if err != nil {
+		return start{}, fmt.Errorf("looking for snapshot of slot %d: %w", slot.Partition, err)
+	}
+	switch none := begin.ledger.snap == (Ref{}); {
+	case begin.fresh && has:
+		return start{}, fmt.Errorf("%w: slot %d", errForgotten, slot.Partition)
+	case !none && !has:
+		r.m.lostSnapshots.Inc()
+		r.deps.Logger.Error("the snapshot of a slot is gone, its state is warmed up from the records before the last commit",
+			"partition", slot.Partition, "records", r.cfg.Rewind)
+		l := begin.ledger
+		begin = rewound(slot, l.committed(), earliest, r.cfg.Rewind)
+		begin.ledger.seq, begin.ledger.pending = l.seq, l.pending
+	case begin.bare != nil:
+		begin = rewound(slot, begin.bare, earliest, r.cfg.Rewind)
+	}
+	return begin, nil
+}
+
+// earliest gives the offsets at which slot p's inputs start.
+func (r *Runner) earliest(starts kadm.ListedOffsets, p int32) ([]int64, error) {
+	out := make([]int64, len(r.inputs))
+	for i, in := range r.inputs {
+		o, ok := starts.Lookup(in.Topic, p)
+		if !ok || o.Err != nil {
+			return nil, fmt.Errorf("listing start offset of %s/%d: %w", in.Topic, p, o.Err)
+		}
+		out[i] = o.Offset
+	}
+	return out, nil
 }
 
 // end stops the worker of slot p at once, without a commit.
@@ -138,8 +182,10 @@ func (r *Runner) drain(slots map[int32]bool, reason Reason, limit time.Duration)
 	var ws []*worker
 	for p := range slots {
 		if w := r.workers[p]; w != nil {
-			w.drainReason = reason
-			close(w.drain)
+			if !w.draining { // a revocation may be under way when the process is told to stop
+				w.draining, w.drainReason = true, reason
+				close(w.drain)
+			}
 			ws = append(ws, w)
 		}
 	}

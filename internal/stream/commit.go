@@ -15,6 +15,11 @@ import (
 // errFenced says that the member no longer holds the slot.
 var errFenced = errors.New("the group has given the slot to another member")
 
+// errForgotten says that Kafka has no offsets of a group whose snapshots are
+// there: it lets go of them when a group was away for offsets.retention.minutes.
+// Beginning anew would count every record twice that the topics still hold.
+var errForgotten = errors.New("the slot was processed before, but Kafka has forgotten the group's offsets; set them (kafka-consumer-groups --reset-offsets): --to-datetime of the last row to go on from there, or --to-earliest with empty tables to process everything again")
+
 // errGeneration says that a newer generation of the job has taken over.
 var errGeneration = errors.New("the job's generation is too low")
 
@@ -101,11 +106,15 @@ type start struct {
 	// silent is the upper bound of what is folded without output when the ledger
 	// does not say how it was batched (no ledger, only an offset); else nil.
 	silent []int64
+	// bare are offsets that were committed without a ledger; fresh says that
+	// nothing was committed.
+	bare  []int64
+	fresh bool
 }
 
-// read finds out where a slot's recovery starts. earliest are the inputs' log
-// start offsets.
-func (c *commitLog) read(ctx context.Context, slot Slot, earliest []int64, rewind int64) (start, error) {
+// read finds out what is committed of a slot. earliest are the inputs' log start
+// offsets.
+func (c *commitLog) read(ctx context.Context, slot Slot, earliest []int64) (start, error) {
 	topics := make([]string, len(slot.Inputs))
 	for i, in := range slot.Inputs {
 		topics[i] = in.Topic
@@ -140,9 +149,9 @@ func (c *commitLog) read(ctx context.Context, slot Slot, earliest []int64, rewin
 	case best != nil && best.generation > slot.Generation:
 		return start{}, fmt.Errorf("%w: slot %d was processed under generation %d, this job is of generation %d", errGeneration, slot.Partition, best.generation, slot.Generation)
 	case best != nil && best.generation < slot.Generation, best == nil && !bare:
-		return start{ledger: &ledger{generation: slot.Generation, base: earliest}}, nil
+		return start{ledger: &ledger{generation: slot.Generation, base: earliest}, fresh: best == nil}, nil
 	case bare:
-		return rewound(slot, at, earliest, rewind), nil
+		return start{ledger: &ledger{}, bare: at}, nil
 	default:
 		return start{ledger: best}, nil
 	}

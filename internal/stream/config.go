@@ -33,6 +33,10 @@ type Config struct {
 	// folded something, and SnapshotRecords the least number of records.
 	SnapshotEvery   time.Duration
 	SnapshotRecords int
+	// SnapshotQuiet is after how long a slot that folded fewer is stored all the
+	// same: far sooner than retention removes the records that its state is made
+	// of.
+	SnapshotQuiet time.Duration
 	// Rewind is how many records of each input are folded in silence to warm up
 	// when the committed offset has no usable ledger or snapshot.
 	Rewind int64
@@ -55,6 +59,7 @@ func DefaultConfig() Config {
 		QueueBytes:       32 << 20,
 		SnapshotEvery:    30 * time.Second,
 		SnapshotRecords:  1000,
+		SnapshotQuiet:    time.Hour,
 		Rewind:           100_000,
 		SessionTimeout:   20 * time.Second,
 		RebalanceTimeout: 60 * time.Second,
@@ -83,6 +88,7 @@ func (c Config) Validate() error {
 	positive(c.HoldBack > 0, "hold_back")
 	positive(c.SnapshotEvery > 0, "snapshot_every")
 	positive(c.SnapshotRecords > 0, "snapshot_records")
+	positive(c.SnapshotQuiet > 0, "snapshot_quiet")
 	positive(c.Rewind >= 0, "rewind")
 	positive(c.SessionTimeout > 0, "session_timeout")
 	positive(c.RebalanceTimeout > 0, "rebalance_timeout")

@@ -43,6 +43,13 @@
 // error is fatal: Run returns it and commits nothing, the process exits, Kafka
 // delivers again.
 //
+// A snapshot that is gone costs accuracy, not records: the state is warmed up in
+// silence from Config.Rewind records before the commit. Offsets that are gone
+// while snapshots are there (Kafka forgets those of a group that was away for
+// offsets.retention.minutes) end the job, since beginning anew would count every
+// record twice; it goes on from offsets that an operator sets. Records that
+// retention removed are not waited for.
+//
 // A revoked slot is given half the rebalance timeout to flush and commit. A
 // lost slot is dropped without a commit.
 //

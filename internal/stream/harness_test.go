@@ -43,7 +43,7 @@ func newWorld(t *testing.T, partitions int32) *world {
 	cfg.Group, cfg.Inputs = "g", []string{events, readings}
 	cfg.BatchRecords, cfg.MaxAge, cfg.Idle = 70, 20*time.Millisecond, 5*time.Millisecond
 	cfg.SnapshotEvery, cfg.SnapshotRecords = time.Millisecond, 150
-	return &world{t: t, seeds: c.ListenAddrs(), cfg: cfg, store: &tokenStore{tokens: map[string]bool{}, rows: map[string]int{}}, snaps: &memSnapshots{m: map[Ref][]byte{}}}
+	return &world{t: t, seeds: c.ListenAddrs(), cfg: cfg, store: &tokenStore{tokens: map[string]bool{}, rows: map[string]int{}}, snaps: &memSnapshots{m: map[Ref][]byte{}, of: map[Ref]int32{}}}
 }
 
 func (w *world) client(opts ...kgo.Opt) (*kgo.Client, error) {
@@ -176,14 +176,26 @@ func (h *hashTask) Release() {}
 type memSnapshots struct {
 	mu sync.Mutex
 	m  map[Ref][]byte
+	of map[Ref]int32 // whose they are
 	n  int64
 }
 
-func (s *memSnapshots) Save(_ context.Context, _ int32, b []byte) (Ref, error) {
+func (s *memSnapshots) Has(_ context.Context, p int32, r Ref) (bool, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for have := range s.m {
+		if s.of[have] == p && (have == r || r == (Ref{})) {
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
+func (s *memSnapshots) Save(_ context.Context, p int32, b []byte) (Ref, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.n++
-	s.m[Ref{s.n, s.n + 1}] = b
+	s.m[Ref{s.n, s.n + 1}], s.of[Ref{s.n, s.n + 1}] = b, p
 	return Ref{s.n, s.n + 1}, nil
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 )
 
 // reasonSilent marks a batch that was made durable before: it is folded for its
@@ -57,15 +58,21 @@ func (w *worker) refold(ctx context.Context, to []int64) error {
 	w.task.Discard()
 	w.release()
 	w.m.refolded.Add(float64(n))
+	if w.sinceSnap == 0 {
+		w.lastSnap = time.UnixMilli(w.lastTS)
+	}
+	w.sinceSnap += n
 	return nil
 }
 
-// arrived waits until the queue holds all of a batch. A batch larger than the
-// queue is taken in parts by fold only after it arrived whole, so the limit is
-// lifted for its time.
+// arrived waits until the queue holds all of a batch that retention has left. A
+// batch larger than the queue is taken in parts by fold only after it arrived
+// whole, so the limit is lifted for its time.
 func (w *worker) arrived(ctx context.Context, to []int64) error {
+	again := time.NewTicker(startsEvery)
+	defer again.Stop()
 	for i := range to {
-		for to[i] > w.pos[i] && !w.q.has(i, to[i]) {
+		for to[i] > w.pos[i] && to[i] > w.gone[i] && !w.q.has(i, to[i]) {
 			if w.q.lift() {
 				w.resume()
 			}
@@ -75,11 +82,22 @@ func (w *worker) arrived(ctx context.Context, to []int64) error {
 			case <-w.drain:
 				return errDrained
 			case <-w.q.wake:
+			case <-again.C:
+				gone, err := w.starts(ctx)
+				if err != nil {
+					w.logger.Warn("can't tell what retention has left, trying again", "partition", w.slot.Partition, "error", err)
+					continue
+				}
+				w.gone = gone
 			}
 		}
 	}
 	return nil
 }
+
+// startsEvery is how often a recovery asks whether retention has removed what it
+// waits for: the broker says nothing where nothing is left.
+const startsEvery = 5 * time.Second
 
 // errDrained ends a recovery that was cut short: nothing was done that the next
 // owner can't do again.

@@ -52,7 +52,8 @@ func (w *worker) maySnapshot(ctx context.Context) error {
 			return nil
 		}
 	}
-	due := w.sinceSnap >= w.cfg.SnapshotRecords && time.Since(w.lastSnap) >= w.cfg.SnapshotEvery
+	age := time.Since(w.lastSnap)
+	due := w.sinceSnap >= w.cfg.SnapshotRecords && age >= w.cfg.SnapshotEvery || w.sinceSnap > 0 && age >= w.cfg.SnapshotQuiet
 	if !due && !full && !w.purged {
 		return nil
 	}

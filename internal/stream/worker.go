@@ -25,6 +25,10 @@ type worker struct {
 	logger *slog.Logger
 	m      *metrics
 	resume func() // lifts the pause of the slot's partitions
+	// gone is where the inputs started when last asked; what lies before has been
+	// removed by retention. starts asks again.
+	gone   []int64
+	starts func(context.Context) ([]int64, error)
 	tracer *telemetry.Tracer
 	links  telemetry.Links // requests whose records the batch at hand holds
 
@@ -37,15 +41,16 @@ type worker struct {
 	held   []*chunk // whose last record is in the open batch
 
 	snap      *snapshotting // under way, nil when none
-	lastSnap  time.Time
-	sinceSnap int  // records folded since the last snapshot was begun
-	purged    bool // state went that the last snapshot still has
+	lastSnap  time.Time     // when the last snapshot was begun, or what it lacks began
+	sinceSnap int           // records folded since the last snapshot was begun
+	purged    bool          // state went that the last snapshot still has
 
 	ahead     []atomic.Int64 // records on the broker behind the last fetched; set by the poll loop
 	flushedAt atomic.Int64   // broker time of the last record flushed, ms
 
 	// drain is closed by the runner: close the open batch, flush, commit, end.
 	drain       chan struct{}
+	draining    bool   // drain is closed; guarded by the runner's mutex
 	drainReason Reason // set before drain is closed
 	done        chan struct{}
 	err         error // set before done is closed
@@ -78,7 +83,9 @@ func (w *worker) live(ctx context.Context) error {
 		return err
 	}
 	w.m.restore.Observe(time.Since(began).Seconds())
-	w.lastSnap = time.Now()
+	if w.sinceSnap == 0 {
+		w.lastSnap = time.Now()
+	}
 	for {
 		reason, err := w.await(ctx)
 		if err != nil {

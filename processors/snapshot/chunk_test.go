@@ -26,7 +26,6 @@ func TestDamagedChunksAreRefused(t *testing.T) {
 		"missing":           {chunkOf(1, 0, 3, "first"), chunkOf(1, 2, 3, "third")},
 		"other count":       {chunkOf(1, 0, 2, "first"), chunkOf(1, 1, 3, "second")},
 		"of no chunks":      {chunkOf(1, 0, 0, "first")},
-		"twice":             {chunkOf(1, 0, 2, "first"), chunkOf(1, 0, 2, "first")},
 		"begins in the mid": {chunkOf(1, 1, 2, "second")},
 	} {
 		var a assembly
@@ -38,6 +37,23 @@ func TestDamagedChunksAreRefused(t *testing.T) {
 		}
 		if err == nil {
 			t.Errorf("%s: taken", name)
+		}
+	}
+}
+
+// TestChunksStoredTwice: a producer that had no answer sent chunks again, and the
+// broker took them for new ones.
+func TestChunksStoredTwice(t *testing.T) {
+	a, b, c := chunkOf(1, 0, 3, "a"), chunkOf(1, 1, 3, "b"), chunkOf(1, 2, 3, "c")
+	for _, chunks := range [][][]byte{{a, b, b, c}, {a, b, a, b, c}, {a, a, a, b, c}} {
+		var got assembly
+		for i, v := range chunks {
+			if err := got.add(v); err != nil {
+				t.Fatalf("chunk %d of %d: %v", i, len(chunks), err)
+			}
+		}
+		if got.have != 3 || string(got.state) != "abc" {
+			t.Errorf("%d chunks, %q", got.have, got.state)
 		}
 	}
 }

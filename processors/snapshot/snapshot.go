@@ -10,6 +10,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"hash/crc32"
 	"log/slog"
@@ -70,14 +71,33 @@ func (s *Store) Save(ctx context.Context, partition int32, state []byte) (stream
 	return stream.Ref{Start: recs[0].Offset, End: recs[n-1].Offset + 1}, nil
 }
 
+// Has says whether the topic still reaches over the reference's offsets; for the
+// zero Ref, whether the partition holds anything.
+func (s *Store) Has(ctx context.Context, partition int32, ref stream.Ref) (bool, error) {
+	adm := kadm.NewClient(s.cl)
+	starts, err := adm.ListStartOffsets(ctx, s.topic)
+	if err != nil {
+		return false, fmt.Errorf("listing start of %s: %w", s.topic, err)
+	}
+	ends, err := adm.ListEndOffsets(ctx, s.topic)
+	if err != nil {
+		return false, fmt.Errorf("listing end of %s: %w", s.topic, err)
+	}
+	first, ok := starts.Lookup(s.topic, partition)
+	last, also := ends.Lookup(s.topic, partition)
+	if err := errors.Join(first.Err, last.Err); err != nil || !ok || !also {
+		return false, fmt.Errorf("listing offsets of %s/%d: %w", s.topic, partition, err)
+	}
+	if ref == (stream.Ref{}) {
+		return last.Offset > first.Offset, nil
+	}
+	return first.Offset <= ref.Start && ref.End <= last.Offset, nil
+}
+
 // Load reads the chunks between the reference's offsets.
 func (s *Store) Load(ctx context.Context, partition int32, ref stream.Ref) ([]byte, error) {
-	starts, err := kadm.NewClient(s.cl).ListStartOffsets(ctx, s.topic)
-	if err != nil {
-		return nil, fmt.Errorf("listing start of %s: %w", s.topic, err)
-	}
-	if o, ok := starts.Lookup(s.topic, partition); !ok || o.Offset > ref.Start {
-		return nil, stream.ErrNoSnapshot
+	if has, err := s.Has(ctx, partition, ref); err != nil || !has {
+		return nil, errors.Join(err, stream.ErrNoSnapshot)
 	}
 	cl, err := s.client(kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{s.topic: {partition: kgo.NewOffset().At(ref.Start)}}), kgo.FetchMaxPartitionBytes(8<<20))
 	if err != nil {
@@ -122,6 +142,9 @@ func (a *assembly) add(v []byte) error {
 		a.id, a.want = v[:16], count
 	}
 	if !bytes.Equal(a.id, v[:16]) {
+		return nil
+	}
+	if number < a.have && count == a.want { // the producer sent it again
 		return nil
 	}
 	if count == 0 || number != a.have || count != a.want || crc32.Checksum(part, crc32.MakeTable(crc32.Castagnoli)) != sum {

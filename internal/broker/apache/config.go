@@ -123,6 +123,7 @@ transaction.state.log.min.isr={isr}
 share.coordinator.state.topic.replication.factor={replicas}
 share.coordinator.state.topic.min.isr={isr}
 group.initial.rebalance.delay.ms=0
+offsets.retention.minutes=527040
 broker.session.timeout.ms=3000
 broker.heartbeat.interval.ms=500
 `
