@@ -17,6 +17,7 @@ import (
 	"github.com/foodflow/foodflow/internal/config"
 	"github.com/foodflow/foodflow/internal/doctor"
 	"github.com/foodflow/foodflow/internal/migrate"
+	"github.com/foodflow/foodflow/internal/outbox"
 	"github.com/foodflow/foodflow/internal/postgres"
 	"github.com/foodflow/foodflow/schemas/registry"
 )
@@ -145,6 +146,7 @@ func (c *doctorCmd) stores(e *env) (checks []doctor.Check) {
 		cfg := c.Postgres.config()
 		cfg.Replica, cfg.ReplicaLag = c.Replica.URL, c.Replica.Lag
 		checks = append(checks, postgres.Checkup(cfg)...)
+		checks = append(checks, outbox.Checkup(cfg))
 		if m, err := migrate.New(c.Postgres.migrator(1), e.logger); err != nil {
 			checks = append(checks, broken("postgres.migrations", err))
 		} else {

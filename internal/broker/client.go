@@ -78,7 +78,7 @@ func Client(c Config, more ...kgo.Opt) (*kgo.Client, error) {
 	if err := c.Validate(); err != nil {
 		return nil, err
 	}
-	opts := []kgo.Opt{kgo.SeedBrokers(c.Brokers...), kgo.ClientID(c.ClientID)}
+	opts := []kgo.Opt{kgo.SeedBrokers(c.Brokers...), kgo.ClientID(c.ClientID), kgo.ProducerBatchMaxBytesFn(maxBatch)}
 	if c.Dial != nil {
 		opts = append(opts, kgo.Dialer(c.Dial))
 	}

@@ -56,6 +56,17 @@ func Topics() []Topic {
 	}
 }
 
+// maxBatch is the largest batch that a producer makes for a topic: what the topic
+// takes, so that a record is refused by neither or by both.
+func maxBatch(topic string) int32 {
+	for _, t := range Topics() {
+		if t.Name == topic {
+			return int32(t.MaxMessage)
+		}
+	}
+	return 1 << 20
+}
+
 // CompactionLag is how long a compacted topic may keep a value that a later
 // record has replaced.
 const CompactionLag = 24 * time.Hour

@@ -74,7 +74,7 @@ func (s *Store) Queued(ctx context.Context, id plant.ID) (n int64, err error) {
 func (s *Store) Erase(ctx context.Context, id, job plant.ID) error {
 	return s.db.InShared(ctx, func(ctx context.Context, tx pgx.Tx) error {
 		for _, q := range []string{
-			"DELETE FROM outbox WHERE tenant_id = $1", "DELETE FROM logins WHERE tenant_id = $1",
+			"DELETE FROM outbox WHERE tenant_id = $1", "DELETE FROM outbox_refused WHERE tenant_id = $1", "DELETE FROM logins WHERE tenant_id = $1",
 			"DELETE FROM token_families WHERE tenant_id = $1", "DELETE FROM tenants WHERE id = $1",
 		} {
 			if _, err := tx.Exec(ctx, q, id); err != nil {

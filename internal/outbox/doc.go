@@ -20,6 +20,17 @@
 // NOTIFY only wakes: the relay looks every Interval in any case. A PgBouncer in
 // transaction mode passes no notifications, so it listens on Postgres itself.
 //
+// A row that Kafka refuses for what it is (too large, not a record) is set aside
+// whole, in outbox_refused, with an error in the log, a metric and a finding of
+// the doctor; outbox_retry() puts it back. What comes behind it goes on, that of
+// its own aggregate too: every row holds the whole thing after its change, so the
+// next is worth no less without it, the gap shows in ce_sequence, and to wait
+// would hold up the revocation of a key. An entry of the directory that was set
+// aside is forgotten once a newer one of its thing has gone out. masterdata lets
+// nothing be stored that the topics' bounds don't take, so this is for topics that
+// someone has given smaller ones; there the good rows of a refused batch go out
+// again one by one, and may so come behind a later row of their aggregate.
+//
 // Failure. Postgres or Kafka down: the relay tries again, and the outbox grows
 // meanwhile. Kafka's ack lost: the rows go out again. A relay that is cut off
 // from Postgres while Kafka takes its records may deliver them once more after

@@ -8,6 +8,7 @@ import (
 
 type metrics struct {
 	rows     prometheus.Counter
+	refused  prometheus.Counter
 	failures prometheus.Counter
 	publish  prometheus.Histogram
 	waiting  prometheus.Gauge
@@ -18,6 +19,7 @@ type metrics struct {
 func newMetrics(reg prometheus.Registerer) *metrics {
 	m := &metrics{
 		rows:     prometheus.NewCounter(prometheus.CounterOpts{Name: "foodflow_outbox_rows_total", Help: "Rows acked by Kafka and cleared."}),
+		refused:  prometheus.NewCounter(prometheus.CounterOpts{Name: "foodflow_outbox_refused_total", Help: "Rows that Kafka refuses for what they are, set aside; a person must look."}),
 		failures: prometheus.NewCounter(prometheus.CounterOpts{Name: "foodflow_outbox_failures_total", Help: "Batches that did not get through and are tried again."}),
 		publish:  prometheus.NewHistogram(prometheus.HistogramOpts{Name: "foodflow_outbox_publish_duration_seconds", Help: "Time until Kafka has acked a batch.", Buckets: prometheus.ExponentialBuckets(0.001, 2, 14)}),
 		waiting:  prometheus.NewGauge(prometheus.GaugeOpts{Name: "foodflow_outbox_waiting_rows", Help: "Rows found at the last look, at most a batch."}),
@@ -25,7 +27,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		leader:   prometheus.NewGauge(prometheus.GaugeOpts{Name: "foodflow_outbox_leader", Help: "1 while this process carried last."}),
 	}
 	if reg != nil {
-		reg.MustRegister(m.rows, m.failures, m.publish, m.waiting, m.oldest, m.leader)
+		reg.MustRegister(m.rows, m.refused, m.failures, m.publish, m.waiting, m.oldest, m.leader)
 	}
 	return m
 }

@@ -102,6 +102,7 @@ func (r *Relay) Run(ctx context.Context) error {
 // Carry sends one batch and gives how many rows it was; 0 when there was
 // nothing, or another relay works.
 func (r *Relay) Carry(ctx context.Context) (n int, err error) {
+	var refused []refusal
 	err = r.db.InShared(ctx, func(ctx context.Context, tx pgx.Tx) error {
 		var leads bool
 		if err := tx.QueryRow(ctx, "SELECT pg_try_advisory_xact_lock(hashtextextended('foodflow/outbox', 7))").Scan(&leads); err != nil {
@@ -119,42 +120,57 @@ func (r *Relay) Carry(ctx context.Context) (n int, err error) {
 		if len(rows) == 0 {
 			return nil
 		}
-		if err := r.publish(ctx, rows); err != nil {
+		if refused, err = r.publish(ctx, rows); err != nil {
 			return err
 		}
 		if err := fault.Point("outbox-after-ack"); err != nil {
 			return err
 		}
 		n = len(rows)
+		if err := setAside(ctx, tx, refused); err != nil {
+			return err
+		}
 		return remove(ctx, tx, rows)
 	})
 	if err != nil {
 		return 0, err
 	}
-	r.m.carried(n)
+	r.m.carried(n - len(refused))
+	r.complain(ctx, refused)
 	return n, nil
 }
 
-// publish sends rows and waits for every ack. A row that can't be encoded would
-// hold up all others for ever; it can't be there, since masterdata writes only
-// what it has encoded itself, so it is an error that a person must see.
-func (r *Relay) publish(ctx context.Context, rows []row) error {
-	records := make([]*kgo.Record, 0, len(rows))
+// publish sends rows and waits for every ack. It gives the rows that are refused
+// for what they are; any other failure is an error, and all rows come again.
+func (r *Relay) publish(ctx context.Context, rows []row) ([]refusal, error) {
+	ctx, cancel := context.WithTimeout(ctx, r.cfg.Publish)
+	defer cancel()
+	var refused []refusal
+	records, of := make([]*kgo.Record, 0, len(rows)), make(map[*kgo.Record]*row, len(rows))
 	for i := range rows {
 		rec, err := rows[i].record(r.enc)
 		if err != nil {
-			return fmt.Errorf("encoding outbox row %d: %w", rows[i].id, err)
+			refused = append(refused, refusal{&rows[i], err})
+			continue
 		}
-		records = append(records, rec)
+		records, of[rec] = append(records, rec), &rows[i]
 	}
-	ctx, cancel := context.WithTimeout(ctx, r.cfg.Publish)
-	defer cancel()
 	start := time.Now()
-	if err := r.out.ProduceSync(ctx, records...).FirstErr(); err != nil {
-		return fmt.Errorf("publishing outbox rows: %w", err)
+	for _, x := range r.out.ProduceSync(ctx, records...) {
+		err := x.Err
+		if own(err) {
+			// A whole batch is refused for one record in it, so each is asked about
+			// alone.
+			err = r.out.ProduceSync(ctx, x.Record).FirstErr()
+		}
+		if own(err) {
+			refused = append(refused, refusal{of[x.Record], err})
+		} else if err != nil {
+			return nil, fmt.Errorf("publishing outbox rows: %w", err)
+		}
 	}
 	r.m.publish.Observe(time.Since(start).Seconds())
-	return nil
+	return refused, nil
 }
 
 // listen turns notifications into wake-ups. It needs a session of its own; where

@@ -51,11 +51,14 @@ func due(ctx context.Context, tx pgx.Tx, limit int) ([]row, error) {
 	return out, nil
 }
 
-// remove takes out what Kafka has acked.
+// remove takes out what Kafka has acked, or what was set aside.
 func remove(ctx context.Context, tx pgx.Tx, rows []row) error {
 	ids := make([]int64, len(rows))
 	for i := range rows {
 		ids[i] = rows[i].id
+	}
+	if err := supersede(ctx, tx, ids); err != nil {
+		return err
 	}
 	if _, err := tx.Exec(ctx, "DELETE FROM outbox WHERE id = ANY($1)", ids); err != nil {
 		return fmt.Errorf("clearing outbox: %w", err)
