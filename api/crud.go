@@ -267,11 +267,8 @@ func merge[F any](current F, patch []byte) (F, error) {
 	}
 	// By exact name: the decoder would take other spellings, and null for a
 	// field that isn't there would pass as nothing to take away.
-	known := fieldNames(typeOf[F]())
-	for name := range change {
-		if !known[name] {
-			return out, fault.NewInvalid(fault.Item{Location: name, Rule: "unknown", Message: "can't be changed, or doesn't exist"})
-		}
+	if name := unknownField(typeOf[F](), change); name != "" {
+		return out, fault.NewInvalid(fault.Item{Location: name, Rule: "unknown", Message: "can't be changed, or doesn't exist"})
 	}
 	text, err := json.Marshal(current)
 	if err != nil {
@@ -292,14 +289,48 @@ func merge[F any](current F, patch []byte) (F, error) {
 	return out, nil
 }
 
-// fieldNames gives the JSON names of a struct's fields.
-func fieldNames(t reflect.Type) map[string]bool {
-	names := map[string]bool{}
+// unknownField gives the path of a property, at any depth, that no field of a
+// type has by that very name, or "".
+func unknownField(t reflect.Type, v any) string {
+	for t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	switch v := v.(type) {
+	case map[string]any:
+		if t.Kind() != reflect.Struct {
+			return ""
+		}
+		fields := fieldTypes(t)
+		for name, within := range v {
+			field, ok := fields[name]
+			if !ok {
+				return name
+			}
+			if deeper := unknownField(field, within); deeper != "" {
+				return name + "." + deeper
+			}
+		}
+	case []any:
+		if t.Kind() != reflect.Slice {
+			return ""
+		}
+		for i, item := range v {
+			if deeper := unknownField(t.Elem(), item); deeper != "" {
+				return strconv.Itoa(i) + "." + deeper
+			}
+		}
+	}
+	return ""
+}
+
+// fieldTypes gives the types of a struct's fields by their JSON names.
+func fieldTypes(t reflect.Type) map[string]reflect.Type {
+	types := map[string]reflect.Type{}
 	for i := range t.NumField() {
 		name, _, _ := strings.Cut(t.Field(i).Tag.Get("json"), ",")
-		names[name] = true
+		types[name] = t.Field(i).Type
 	}
-	return names
+	return types
 }
 
 func patchFault(err error) fault.Item {

@@ -129,6 +129,9 @@ var humaErrorsOnce sync.Once
 
 func installErrors() {
 	humaErrorsOnce.Do(func() {
+		// Go's decoder takes ROLE for role. What is validated as role would then be
+		// overwritten by a ROLE that isn't.
+		huma.ValidateStrictCasing = true
 		huma.NewError = humaError
 		huma.NewErrorWithContext = func(_ huma.Context, status int, msg string, errs ...error) huma.StatusError {
 			return humaError(status, msg, errs...)

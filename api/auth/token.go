@@ -3,6 +3,7 @@ package auth
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -81,8 +82,9 @@ func (k *Keys) verify(text string) (Principal, error) {
 	refuse := func(cause error) (Principal, error) {
 		return Principal{}, &fault.Error{Kind: fault.Unauthenticated, Detail: "the access token is not valid", Cause: cause}
 	}
-	// Two dots and a bound are checked before anything is split or decoded.
-	if len(text) > maxToken || strings.Count(text, ".") != 2 {
+	// Two dots, a bound, and that there is no end of a line, which Go's decoder
+	// would pass over, are checked before anything is split or decoded.
+	if len(text) > maxToken || strings.Count(text, ".") != 2 || strings.ContainsAny(text, "\r\n") {
 		return refuse(errToken)
 	}
 	var c claims
@@ -98,7 +100,10 @@ func (k *Keys) verify(text string) (Principal, error) {
 	if err != nil {
 		return refuse(err)
 	}
-	if typ, _ := t.Header["typ"].(string); typ != tokenType || len(c.Audience) != 1 {
+	// RFC 7515, section 4.1.11: what is marked as critical and not understood is
+	// refused, and nothing is understood here.
+	_, critical := t.Header["crit"]
+	if typ, _ := t.Header["typ"].(string); typ != tokenType || critical || len(c.Audience) != 1 || !slices.Contains(masterdata.Roles(), c.Role) {
 		return refuse(errToken)
 	}
 	var p Principal
