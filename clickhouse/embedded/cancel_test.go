@@ -66,7 +66,7 @@ func send(ctx context.Context, base, params, statement string, to io.Writer) err
 	if err != nil {
 		return err
 	}
-	resp, err := http.DefaultClient.Do(req)
+	resp, err := plainly.Do(req)
 	if err != nil {
 		return err
 	}

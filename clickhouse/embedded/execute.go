@@ -27,8 +27,12 @@ func (h *handler) run(w http.ResponseWriter, r *http.Request, who *account, req 
 		fail(err)
 		return
 	}
+	leave := func() {}
 	if err = who.allows(c, req); err == nil {
 		err = h.prepare(c, req)
+	}
+	if err == nil {
+		leave, err = h.running.enter(ctx, req.queryID, underway{tag: c.tag, abort: abort}, on(req.settings["replace_running_query"]))
 	}
 	if err != nil {
 		done(false)
@@ -40,7 +44,7 @@ func (h *handler) run(w http.ResponseWriter, r *http.Request, who *account, req 
 		a.accept = r.Header.Get("Accept-Encoding")
 	}
 	defer func() {
-		h.running.leave(req.queryID)
+		leave()
 		done(!req.stmt.LeavesTraces() && !sticky(req.settings) && req.role == "" && req.external == nil)
 	}()
 	unwatch := func() {}
@@ -106,7 +110,7 @@ func (h *handler) prepare(c *conn, req *request) (err error) {
 			return err
 		}
 	}
-	return h.running.enter(req.queryID, c.tag)
+	return nil
 }
 
 // execute runs the statement and writes its output to a.

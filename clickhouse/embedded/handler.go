@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"net/http"
 	"os"
+	"slices"
 
 	"github.com/google/uuid"
 
@@ -32,13 +33,15 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	case "/":
 	default:
-		http.Error(w, "There is no handle "+r.URL.Path, http.StatusNotFound)
+		w.Header().Set("Content-Type", "text/plain; charset=UTF-8")
+		w.WriteHeader(http.StatusNotFound)
+		fmt.Fprintf(w, "There is no handle %s\n\nUse / or /ping for health checks.\nOr /replicas_status for more sophisticated health checks.\n\nSend queries from your program with POST method or GET /?query=...\n", r.URL.Path)
 		return
 	}
 	q := r.URL.Query()
 	switch r.Method {
-	case http.MethodOptions: // a server allows no other origin unless told to
-		w.WriteHeader(http.StatusNoContent)
+	case http.MethodOptions:
+		h.preflight(w)
 		return
 	case http.MethodGet, http.MethodHead:
 		if !q.Has("query") {
@@ -76,6 +79,19 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		header.Set("Access-Control-Allow-Origin", "*")
 	}
 	h.run(w, r, who, req, tag)
+}
+
+// preflight answers a browser that asks whether a page of another site may send a
+// request: as a server's usual configuration does, but only where a password
+// guards every account.
+func (h *handler) preflight(w http.ResponseWriter) {
+	if !slices.ContainsFunc(h.accounts, func(a *account) bool { return a.password == "" }) {
+		w.Header().Set("Access-Control-Allow-Origin", "*")
+		w.Header().Set("Access-Control-Allow-Headers", "origin, x-requested-with, x-clickhouse-format, x-clickhouse-user, x-clickhouse-key, Authorization")
+		w.Header().Set("Access-Control-Allow-Methods", "POST, GET, OPTIONS")
+		w.Header().Set("Access-Control-Max-Age", "86400")
+	}
+	w.WriteHeader(http.StatusNoContent)
 }
 
 // fail answers what is wrong with a request before it has a format.

@@ -18,6 +18,9 @@ import (
 	"github.com/foodflow/foodflow/clickhouse/embedded/embeddedtest"
 )
 
+// plainly is a client that asks for no encoding by itself.
+var plainly = &http.Client{Transport: &http.Transport{DisableCompression: true, MaxIdleConnsPerHost: 32}}
+
 func post(t *testing.T, base, params, body string, headers ...string) (int, string, http.Header) {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, base+"/?"+params, strings.NewReader(body))
@@ -27,7 +30,7 @@ func post(t *testing.T, base, params, body string, headers ...string) (int, stri
 	for i := 0; i < len(headers); i += 2 {
 		req.Header.Set(headers[i], headers[i+1])
 	}
-	resp, err := http.DefaultClient.Do(req)
+	resp, err := plainly.Do(req)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -50,7 +50,7 @@ const maxStatement = 16 << 20
 func readRequest(r *http.Request, q url.Values) (*request, error) {
 	req := &request{
 		queryID: q.Get("query_id"), database: r.Header.Get("X-ClickHouse-Database"), defaultFormat: r.Header.Get("X-ClickHouse-Format"),
-		settings: map[string]string{}, params: map[string]string{}, sessionTimeout: defaultSessionTimeout,
+		settings: map[string]string{}, params: map[string]string{}, sessionTimeout: defaultSessionTimeout, httpCompress: true,
 	}
 	form, err := multipartForm(r)
 	if err != nil {

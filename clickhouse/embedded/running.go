@@ -1,9 +1,11 @@
 package embedded
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/foodflow/foodflow/clickhouse/embedded/chdb"
 	"github.com/foodflow/foodflow/clickhouse/embedded/wire"
@@ -12,36 +14,64 @@ import (
 // running knows the statements under way by the ids their clients gave them.
 // The engine makes up ids of its own, so what names a client's id is translated.
 type running struct {
-	mu   sync.Mutex // guards tags
-	tags map[string]string
+	mu  sync.Mutex // guards all
+	all map[string]underway
 }
 
-// enter notes that the statement id runs on the connection tag. Two with one id
-// at a time are refused, as ClickHouse does: a KILL would not know which to end.
-func (r *running) enter(id, tag string) error {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if _, there := r.tags[id]; there {
-		return chdb.Raise(codeSameID, "QUERY_WITH_SAME_ID_IS_ALREADY_RUNNING", "Query with id = %s is already running", id)
-	}
-	if r.tags == nil {
-		r.tags = map[string]string{}
-	}
-	r.tags[id] = tag
-	return nil
+// underway is a statement that runs.
+type underway struct {
+	tag   string          // of its connection
+	abort func(error)     // asks it to end
+	gone  <-chan struct{} // closed when it has left
 }
 
-func (r *running) leave(id string) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	delete(r.tags, id)
+// replaceWait is ClickHouse's replace_running_query_max_wait_ms.
+const replaceWait = 5 * time.Second
+
+// enter notes that the statement id runs on the connection tag, until leave is
+// called. Two with one id at a time are refused, as ClickHouse does: a KILL would
+// not know which to end. With replace the earlier one is ended first.
+func (r *running) enter(ctx context.Context, id string, mine underway, replace bool) (leave func(), err error) {
+	timeout := time.NewTimer(replaceWait)
+	defer timeout.Stop()
+	for {
+		r.mu.Lock()
+		old, there := r.all[id]
+		if !there {
+			if r.all == nil {
+				r.all = map[string]underway{}
+			}
+			gone := make(chan struct{})
+			mine.gone = gone
+			r.all[id] = mine
+			r.mu.Unlock()
+			return func() {
+				r.mu.Lock()
+				defer r.mu.Unlock()
+				delete(r.all, id)
+				close(gone)
+			}, nil
+		}
+		r.mu.Unlock()
+		if !replace {
+			return nil, chdb.Raise(codeSameID, "QUERY_WITH_SAME_ID_IS_ALREADY_RUNNING", "Query with id = %s is already running", id)
+		}
+		old.abort(chdb.Raise(codeCancelled, "QUERY_WAS_CANCELLED", "Query was cancelled: another one with its id replaces it"))
+		select {
+		case <-old.gone:
+		case <-timeout.C:
+			return nil, chdb.Raise(codeSameID, "QUERY_WITH_SAME_ID_IS_ALREADY_RUNNING", "Query with id = %s is already running and can't be stopped", id)
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		}
+	}
 }
 
 func (r *running) tag(id string) (string, bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	tag, ok := r.tags[id]
-	return tag, ok
+	u, ok := r.all[id]
+	return u.tag, ok
 }
 
 // translate puts the engine's ids in place of clients' ids in a statement that

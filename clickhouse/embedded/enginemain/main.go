@@ -25,6 +25,8 @@ func main() {
 	flag.StringVar(&cfg.Addr, "addr", cfg.Addr, "host:port to listen on")
 	flag.StringVar(&cfg.Password, "password", "", "password of the user default")
 	flag.IntVar(&cfg.Connections, "connections", cfg.Connections, "statements that run at once")
+	flag.DurationVar(&cfg.QueueWait, "queue-wait", cfg.QueueWait, "how long a statement waits for its turn")
+	flag.Int64Var(&cfg.MaxMemory, "max-memory", cfg.MaxMemory, "bytes the engine may take")
 	flag.DurationVar(&cfg.Drain, "drain", cfg.Drain, "how long running statements may go on at the end")
 	analysts := flag.String("analysts", "", "accounts that only read, as embedded.ParseAnalysts takes them")
 	temporary := flag.Bool("temporary", false, "remove the data directory at the end")

@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"compress/bzip2"
 	"compress/gzip"
 	"compress/zlib"
 	"errors"
@@ -39,6 +40,8 @@ func Decode(r *http.Request, framed bool) (io.Reader, error) {
 			return nil, badCompression(enc, err)
 		}
 		body = z
+	case "bz2":
+		body = bzip2.NewReader(body)
 	case "br":
 		body = brotli.NewReader(body)
 	case "zstd":

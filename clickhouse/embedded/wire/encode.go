@@ -1,15 +1,16 @@
 package wire
 
 import (
-	"compress/gzip"
-	"compress/zlib"
 	"fmt"
 	"io"
 	"net/http"
+	"strconv"
 	"strings"
 
 	chcompress "github.com/ClickHouse/ch-go/compress"
 	"github.com/andybalholm/brotli"
+	"github.com/klauspost/compress/gzip"
+	"github.com/klauspost/compress/zlib"
 	"github.com/klauspost/compress/zstd"
 	"github.com/pierrec/lz4/v4"
 )
@@ -21,24 +22,41 @@ func Encoder(w io.Writer, h http.Header, framed bool, accept string) (io.WriteCl
 	if framed {
 		return &framer{w: w, c: chcompress.NewWriter(chcompress.LevelZero, chcompress.LZ4)}, nil
 	}
-	switch {
-	case strings.Contains(accept, "zstd"):
-		h.Set("Content-Encoding", "zstd")
-		return zstd.NewWriter(w, zstd.WithEncoderConcurrency(1))
-	case strings.Contains(accept, "br"):
-		h.Set("Content-Encoding", "br")
-		return brotli.NewWriterLevel(w, brotli.BestSpeed), nil
-	case strings.Contains(accept, "lz4"):
-		h.Set("Content-Encoding", "lz4")
-		return lz4.NewWriter(w), nil
-	case strings.Contains(accept, "gzip"):
-		h.Set("Content-Encoding", "gzip")
-		return gzip.NewWriter(w), nil
-	case strings.Contains(accept, "deflate"):
-		h.Set("Content-Encoding", "deflate")
-		return zlib.NewWriter(w), nil
+	for _, enc := range []string{"zstd", "br", "lz4", "gzip", "deflate"} { // ClickHouse's order
+		if !accepts(accept, enc) {
+			continue
+		}
+		h.Set("Content-Encoding", enc)
+		switch enc {
+		case "zstd":
+			return zstd.NewWriter(w, zstd.WithEncoderConcurrency(1), zstd.WithEncoderLevel(zstd.SpeedFastest))
+		case "br":
+			return brotli.NewWriterLevel(w, brotli.BestSpeed), nil
+		case "lz4":
+			return lz4.NewWriter(w), nil
+		case "gzip":
+			return gzip.NewWriterLevel(w, zlibLevel)
+		case "deflate":
+			return zlib.NewWriterLevel(w, zlibLevel)
+		}
 	}
 	return plain{w}, nil
+}
+
+// zlibLevel is ClickHouse's default of http_zlib_compression_level.
+const zlibLevel = 3
+
+// accepts says whether an Accept-Encoding names enc and doesn't refuse it.
+func accepts(accept, enc string) bool {
+	for part := range strings.SplitSeq(accept, ",") {
+		name, quality, _ := strings.Cut(part, ";")
+		if strings.EqualFold(strings.TrimSpace(name), enc) {
+			q, weighted := strings.CutPrefix(strings.ReplaceAll(quality, " ", ""), "q=")
+			f, err := strconv.ParseFloat(q, 64)
+			return !weighted || err != nil || f > 0
+		}
+	}
+	return false
 }
 
 type plain struct{ io.Writer }
