@@ -6,6 +6,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -61,6 +62,47 @@ func TestLargeAnswersAreBounded(t *testing.T) {
 				t.Errorf("%s: %d bytes", format, n)
 			}
 		}
+	}
+}
+
+// TestMemoryLimit asks for more than the engine may take, alone and several at
+// once: each is refused with ClickHouse's code, the process lives, an insert beside
+// them is taken. Its memory passes the bound, because what was freed a moment ago
+// still counts as the process's, but stays far below what the statements ask for.
+// Control: the same statement is answered where there is more.
+func TestMemoryLimit(t *testing.T) {
+	const bound = 800                                                          // MiB
+	const hungry = "SELECT length(groupArray(number)) FROM numbers(100000000)" // about 1.5 GiB
+	e := embeddedtest.Run(t, t.TempDir(), "-max-memory", strconv.Itoa(bound<<20))
+	pid := e.PID()
+	embeddedtest.Exec(t, e.URL, "CREATE TABLE t (n UInt64) ENGINE = MergeTree ORDER BY n")
+	for _, many := range []int{1, 4} {
+		var ends []<-chan error
+		for range many {
+			ends = append(ends, start(t.Context(), e.URL, "", hungry))
+		}
+		for _, end := range ends {
+			if err := <-end; err == nil || !strings.Contains(err.Error(), "Code: 241.") {
+				t.Errorf("%d at once: %v", many, err)
+			}
+		}
+		if status, out, _ := post(t, e.URL, "", "INSERT INTO t SELECT number FROM numbers(1000)"); status != 200 {
+			t.Errorf("after %d at once: %d %s", many, status, out)
+		}
+	}
+	if got := embeddedtest.Exec(t, e.URL, "SELECT count() FROM t"); got != "2000\n" {
+		t.Errorf("the table holds %q", got)
+	}
+	if err := syscall.Kill(pid, 0); err != nil || e.PID() != pid {
+		t.Errorf("the process is gone: %v", err)
+	}
+	peak := memory(t, e, "VmHWM")
+	t.Logf("peak %d MiB of %d", peak, bound)
+	if peak > 3*bound {
+		t.Errorf("peak %d MiB, the bound is %d", peak, bound)
+	}
+	if status, out, _ := post(t, embeddedtest.Start(t), "", hungry); status != 200 {
+		t.Errorf("control: %d %s", status, out)
 	}
 }
 
