@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"sync"
 	"time"
 
 	"github.com/foodflow/foodflow/clickhouse/embedded/chdb"
@@ -21,7 +22,11 @@ type answer struct {
 	began  time.Time
 	// abort ends the statement when its client or the spool can't take more.
 	abort func(error)
+	// ask tells how far the statement is.
+	ask func() (progress, bool)
 
+	mu      sync.Mutex // guards what follows, and writing to w
+	live    *live      // w, once progress was reported
 	held    spool
 	out     io.WriteCloser // set once the header is sent
 	started bool
@@ -35,6 +40,8 @@ func (a *answer) format() string { return a.req.format() }
 
 // Write takes output of the engine.
 func (a *answer) Write(b []byte) (int, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
 	n, err := a.write(b)
 	if err != nil {
 		a.abort(err)
@@ -46,6 +53,9 @@ func (a *answer) write(b []byte) (int, error) {
 	if !a.started {
 		if a.req.wait || a.held.size+int64(len(b)) <= max(holdBack, a.req.bufferSize) {
 			return a.held.Write(b)
+		}
+		if p, ok := a.ask(); ok { // so far
+			a.w.Header().Set("X-ClickHouse-Summary", p.summary())
 		}
 		if err := a.start(); err != nil {
 			return 0, err
@@ -71,21 +81,34 @@ func (a *answer) start() error {
 // ClickHouse's way and the connection is cut, so that no client takes the answer
 // for whole.
 func (a *answer) finish(st chdb.Stats, err error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
 	defer a.held.close()
-	if err != nil {
-		e := asException(err)
-		if !a.started {
-			wire.Fail(a.w, e.Code, e.Text, a.format(), a.req.inFormat)
+	switch {
+	case err != nil && a.started:
+		_, _ = io.WriteString(a.out, wire.Broken(a.tag, asException(err).Text)) // fails only when the client is gone
+		_ = a.out.Close()
+		if a.live != nil {
+			a.live.end(false)
 			return
 		}
-		_, _ = io.WriteString(a.out, wire.Broken(a.tag, e.Text)) // fails only when the client is gone
-		_ = a.out.Close()
 		_ = http.NewResponseController(a.w).Flush() // what isn't flushed dies with the connection
 		panic(http.ErrAbortHandler)
+	case err != nil:
+		e := asException(err)
+		wire.Fail(a.w, e.Code, e.Text, a.format(), a.req.inFormat)
+	default:
+		a.whole(st)
 	}
+	if a.live != nil {
+		a.live.end(true)
+	}
+}
+
+// whole ends an answer that lacks nothing.
+func (a *answer) whole(st chdb.Stats) {
 	if !a.started {
-		summary := fmt.Sprintf(`{"read_rows":"%d","read_bytes":"%d","written_rows":"%d","written_bytes":"%d","total_rows_to_read":"%d","result_rows":"%d","result_bytes":"%d","elapsed_ns":"%d","memory_usage":"0"}`,
-			st.ReadRows, st.ReadBytes, st.WrittenRows, st.WrittenBytes, st.ReadRows, st.ResultRows, st.ResultBytes, time.Since(a.began).Nanoseconds())
+		summary := progress{Stats: st, total: st.ReadRows, elapsed: time.Since(a.began)}.summary()
 		a.w.Header().Set("X-ClickHouse-Summary", summary)
 		if a.req.progress {
 			a.w.Header().Set("X-ClickHouse-Progress", summary)

@@ -24,6 +24,15 @@
 // its status; a later one is marked in the answer as ClickHouse marks it, and the
 // connection is cut.
 //
+// Progress headers come while the statement runs, until the body begins; with
+// them the status is 200 before it is known, as with a server, and the connection
+// ends with the answer. An insert of data reports its end only.
+//
+// A statement past Connections waits QueueWait for its turn and is then refused
+// with code 202. One that asks for more memory than there is ends with code 241,
+// an insert on a full disk with 243; the process lives, and nothing acknowledged
+// is lost.
+//
 // A statement that reads ends within a second after its client goes away or its
 // max_execution_time is over; KILL QUERY ends any, by the id its client gave it
 // too. What ends so is answered with an exception or cut off, never as if it
@@ -35,7 +44,7 @@
 // One process may have a data directory open; Serve refuses a second. There is
 // no replication, no native protocol, and no user management by SQL: users are
 // those of Config. The engine makes up its own query ids: the client's is echoed,
-// queryID() differs. Progress headers come with the answer's header, not before.
+// queryID() differs. There are no system.query_log and no other log tables.
 //
 // # Analysts
 //

@@ -39,9 +39,16 @@ func (h *handler) run(w http.ResponseWriter, r *http.Request, who *account, req 
 		fail(err)
 		return
 	}
-	a := &answer{w: w, req: req, tag: tag, began: time.Now(), abort: abort}
+	a := &answer{w: w, req: req, tag: tag, began: time.Now(), abort: abort, ask: func() (progress, bool) { return h.killer.progress(c.tag) }}
 	if req.httpCompress {
 		a.accept = r.Header.Get("Accept-Encoding")
+	}
+	unfollow := func() {}
+	if req.progress && r.ProtoAtLeast(1, 1) && r.Method != http.MethodHead && req.stmt.Kind != wire.Insert {
+		// The body of an insert is read from the connection that reports take over.
+		h.long.Add(1)
+		defer h.long.Done()
+		unfollow = a.follow(ctx, req.progressEvery)
 	}
 	defer func() {
 		leave()
@@ -55,6 +62,7 @@ func (h *handler) run(w http.ResponseWriter, r *http.Request, who *account, req 
 	}
 	st, err := h.execute(c, req, a)
 	unwatch()
+	unfollow()
 	if e := (*chdb.Exception)(nil); errors.As(err, &e) && e.Code == codeCancelled && context.Cause(ctx) != nil {
 		err = context.Cause(ctx) // why it was cancelled says more
 	}

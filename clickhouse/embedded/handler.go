@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"os"
 	"slices"
+	"sync"
 
 	"github.com/google/uuid"
 
@@ -21,6 +22,9 @@ type handler struct {
 	buffers  chdb.Buffers
 	timezone string
 	logger   *slog.Logger
+	// long counts the requests that may have taken their connection over, which
+	// net/http doesn't wait for.
+	long sync.WaitGroup
 }
 
 // ServeHTTP answers one request.

@@ -49,7 +49,7 @@ func (req *request) options(q url.Values, hasData bool) error {
 // option takes what isn't the engine's.
 func (req *request) option(name, v string) (done bool, err error) {
 	switch name {
-	case "", "query", "query_id", "user", "password", "quota_key", "decompress", "stacktrace", "http_headers_progress_interval_ms":
+	case "", "query", "query_id", "user", "password", "quota_key", "decompress", "stacktrace":
 	case "database":
 		if req.database == "" {
 			req.database = v
@@ -68,6 +68,10 @@ func (req *request) option(name, v string) (done bool, err error) {
 		req.wait = on(v)
 	case "send_progress_in_http_headers":
 		req.progress = on(v)
+	case "http_headers_progress_interval_ms":
+		var n int64
+		n, err = number(name, v, 60_000)
+		req.progressEvery = time.Duration(n) * time.Millisecond
 	case "http_write_exception_in_output_format":
 		req.inFormat = on(v)
 	case "add_http_cors_header":

@@ -32,6 +32,7 @@ type request struct {
 	wait          bool // answer only when the statement is done
 	bufferSize    int64
 	progress      bool
+	progressEvery time.Duration
 	inFormat      bool // exceptions as rows of the format
 	cors          bool
 
@@ -50,7 +51,7 @@ const maxStatement = 16 << 20
 func readRequest(r *http.Request, q url.Values) (*request, error) {
 	req := &request{
 		queryID: q.Get("query_id"), database: r.Header.Get("X-ClickHouse-Database"), defaultFormat: r.Header.Get("X-ClickHouse-Format"),
-		settings: map[string]string{}, params: map[string]string{}, sessionTimeout: defaultSessionTimeout, httpCompress: true,
+		settings: map[string]string{}, params: map[string]string{}, sessionTimeout: defaultSessionTimeout, httpCompress: true, progressEvery: progressEvery,
 	}
 	form, err := multipartForm(r)
 	if err != nil {

@@ -51,7 +51,7 @@ func Serve(ctx context.Context, cfg Config, logger *slog.Logger, ready func(addr
 		return fmt.Errorf("serving ClickHouse's HTTP interface: %w", err)
 	case <-ctx.Done():
 	}
-	return drain(work, srv, cfg.Drain, cancel)
+	return drain(work, srv, h, cfg.Drain, cancel)
 }
 
 // start opens the engine and makes a handler on it; end closes all connections,
@@ -105,7 +105,7 @@ const cancelWait = 5 * time.Second
 
 // drain lets the running statements finish for a while, then cancels them by end,
 // which cancels work.
-func drain(work context.Context, srv *http.Server, limit time.Duration, end context.CancelFunc) error {
+func drain(work context.Context, srv *http.Server, h *handler, limit time.Duration, end context.CancelFunc) error {
 	timer := time.AfterFunc(limit, end)
 	defer timer.Stop()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(work), limit+cancelWait)
@@ -113,7 +113,17 @@ func drain(work context.Context, srv *http.Server, limit time.Duration, end cont
 	if err := srv.Shutdown(ctx); err != nil {
 		return fmt.Errorf("draining ClickHouse's HTTP interface: %w", err)
 	}
-	return nil
+	ended := make(chan struct{})
+	go func() {
+		h.long.Wait()
+		close(ended)
+	}()
+	select {
+	case <-ended:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("draining answers that report their progress: %w", ctx.Err())
+	}
 }
 
 func trimLine(b []byte) []byte {
