@@ -122,8 +122,8 @@ func (c *Client) send(ctx context.Context, q url.Values, body io.Reader, size in
 	if c.cfg.Password != "" {
 		req.Header.Set("X-ClickHouse-Key", c.cfg.Password)
 	}
-	if h := telemetry.Header(ctx); h != nil {
-		req.Header.Set(telemetry.HeaderName, string(h))
+	for _, h := range telemetry.Headers(ctx) {
+		req.Header.Set(h.Name, string(h.Value))
 	}
 	resp, err := c.http.Do(req)
 	if err != nil {

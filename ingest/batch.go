@@ -6,6 +6,7 @@ import (
 	"github.com/foodflow/foodflow/internal/directory"
 	"github.com/foodflow/foodflow/internal/fault"
 	"github.com/foodflow/foodflow/internal/plant"
+	"github.com/foodflow/foodflow/internal/telemetry"
 )
 
 // Directory is what ingest asks of the master data.
@@ -42,6 +43,7 @@ type Batch struct {
 	faults int // what is wrong, listed or not; an item may have several
 	bad    int // bad items
 	items  int // good and bad
+	marks  []Mark
 
 	reading plant.Reading
 	event   plant.LineEvent
@@ -59,6 +61,7 @@ func (b *Batch) Reset(tenant plant.ID, now int64, list string) {
 	b.tenant, b.now, b.list, b.topic = tenant, now, list, nil
 	b.arena, b.keys, b.ends, b.errors = b.arena[:0], b.keys[:0], b.ends[:0], b.errors[:0]
 	b.faults, b.bad, b.items = 0, 0, 0
+	b.marks = b.marks[:0]
 }
 
 // Len is the number of good records; Record gives one. Key and value alias the
@@ -73,6 +76,24 @@ func (b *Batch) Record(i int) (key *plant.ID, value []byte) {
 	}
 	return &b.keys[i], b.arena[from:b.ends[i]:b.ends[i]]
 }
+
+// Mark says that the records from At on came in a trace, up to the next mark.
+type Mark struct {
+	At    int
+	Trace []telemetry.Pair // nil: in none
+}
+
+// Mark notes the trace, or that there is none, of the records that begin at so
+// many.
+func (b *Batch) Mark(at int, trace []telemetry.Pair) {
+	if n := len(b.marks); trace != nil || n > 0 && b.marks[n-1].Trace != nil {
+		b.marks = append(b.marks, Mark{at, trace})
+	}
+}
+
+// Marks gives the marks in order. A request that has one trace has none: that is
+// its context's.
+func (b *Batch) Marks() []Mark { return b.marks }
 
 // Items is the number of items that were read, Bad that of the bad ones.
 func (b *Batch) Items() int { return b.items }

@@ -74,7 +74,9 @@ func (c *apiCmd) Run(e *env) error {
 		return err
 	}
 	defer cl.Close()
-	relay, err := outbox.New(outbox.DefaultConfig(), db, cl, codec, r.reg, r.logger)
+	ocfg := outbox.DefaultConfig()
+	ocfg.Tracer = r.tracer
+	relay, err := outbox.New(ocfg, db, cl, codec, r.reg, r.logger)
 	if err != nil {
 		return err
 	}

@@ -75,7 +75,7 @@ func (c *ingestCmd) Run(e *env) error {
 		return err
 	}
 	mcfg := c.MQTT.config()
-	mcfg.Addr = c.MQTTAddr
+	mcfg.Addr, mcfg.Tracer = c.MQTTAddr, r.tracer
 	if mcfg.TLS, err = r.secure("mqtt", c.MQTTTLS); err != nil {
 		return err
 	}

@@ -105,11 +105,14 @@ func (o *Out) Begin(ctx context.Context, topic string, b *ingest.Batch, done fun
 	// The records alias the batch: a client that goes away must not end the
 	// wait for the answers.
 	ctx = context.WithoutCancel(ctx)
-	trace := headers(ctx)
+	trace, marks := broker.TraceHeaders(telemetry.Headers(ctx)), b.Marks()
 	var last *kgo.Record
 	for i := range recs {
 		key, value := b.Record(i)
 		recs[i] = kgo.Record{Topic: topic, Key: key[:], Value: value}
+		if len(marks) > 0 && marks[0].At == i { // another message of those in the batch
+			trace, last, marks = broker.TraceHeaders(marks[0].Trace), nil, marks[1:]
+		}
 		// A traced request says so once a line: a thousand readings in one
 		// partition need no thousand headers.
 		if trace != nil && (last == nil || !bytes.Equal(last.Key, recs[i].Key)) {
@@ -117,14 +120,6 @@ func (o *Out) Begin(ctx context.Context, topic string, b *ingest.Batch, done fun
 		}
 		o.cl.TryProduce(ctx, &recs[i], ack)
 	}
-}
-
-// headers carries the context's trace on, if it is sampled.
-func headers(ctx context.Context) []kgo.RecordHeader {
-	if h := telemetry.Header(ctx); h != nil {
-		return []kgo.RecordHeader{{Key: telemetry.HeaderName, Value: h}}
-	}
-	return nil
 }
 
 // PublishRaw publishes values under one key and returns once Kafka has them.

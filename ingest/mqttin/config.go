@@ -4,6 +4,8 @@ import (
 	"crypto/tls"
 	"errors"
 	"time"
+
+	"github.com/foodflow/foodflow/internal/telemetry"
 )
 
 // Config is the door's.
@@ -38,7 +40,8 @@ type Config struct {
 	Sessions int
 	// Recheck is how often the keys of those who are connected are looked at.
 	Recheck time.Duration
-	TLS     *tls.Config // nil: plain MQTT
+	TLS     *tls.Config       // nil: plain MQTT
+	Tracer  *telemetry.Tracer // nil: no traces
 }
 
 // DefaultConfig listens on loopback, on a free port.

@@ -8,6 +8,7 @@ import (
 
 	"github.com/foodflow/foodflow/ingest"
 	"github.com/foodflow/foodflow/internal/plant"
+	"github.com/foodflow/foodflow/internal/telemetry"
 	"github.com/foodflow/foodflow/schemas"
 )
 
@@ -35,9 +36,10 @@ type group struct {
 	messages []message
 	batches  [2]*ingest.Batch // by kind
 	letters  []*schemas.DeadLetter
-	room     int64 // bytes taken of those in flight
-	spare    int64 // of them not yet used
-	bytes    int   // payloads
+	spans    []telemetry.Span // of the messages that are traced
+	room     int64            // bytes taken of those in flight
+	spare    int64            // of them not yet used
+	bytes    int              // payloads
 
 	left   atomic.Int32
 	failed atomic.Pointer[error]
@@ -61,12 +63,15 @@ func (g *group) one(err error) {
 		g.failed.CompareAndSwap(nil, &err)
 	}
 	if g.left.Add(-1) == 0 {
+		for _, s := range g.spans {
+			s.End(g.err())
+		}
 		g.svc.Give(g.tenant, g.room)
 		close(g.done)
 	}
 }
 
-// err is what went wrong; valid once done is closed.
+// err is what went wrong; valid once all callbacks have come.
 func (g *group) err() error {
 	if p := g.failed.Load(); p != nil {
 		return *p

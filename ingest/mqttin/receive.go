@@ -11,6 +11,7 @@ import (
 
 	"github.com/foodflow/foodflow/ingest"
 	"github.com/foodflow/foodflow/internal/fault"
+	"github.com/foodflow/foodflow/internal/telemetry"
 )
 
 // receive takes a PUBLISH in: to the group that is being collected, with a code
@@ -30,7 +31,7 @@ func (c *conn) receive(l *login, pk *packets.Packet) {
 		return
 	}
 	for charged := false; ; {
-		err := c.take(l, at, pk.Payload, &charged)
+		err := c.take(l, at, pk, &charged)
 		pressed := fault.KindOf(err) == fault.RateLimited || fault.KindOf(err) == fault.Unavailable
 		switch {
 		case err == nil:
@@ -69,7 +70,8 @@ func (c *conn) own(l *login, tenant string) bool {
 
 // take reads a message into the group, within quotas and the room for what is in
 // flight. charged remembers between two tries that its bytes are paid for.
-func (c *conn) take(l *login, at place, payload []byte, charged *bool) error {
+func (c *conn) take(l *login, at place, pk *packets.Packet, charged *bool) error {
+	payload := pk.Payload
 	g := c.group(l)
 	limited := l.meter.Limited()
 	if limited && !*charged {
@@ -95,7 +97,34 @@ func (c *conn) take(l *login, at place, payload []byte, charged *bool) error {
 			return err
 		}
 	}
+	if c.s.cfg.Tracer != nil {
+		c.trace(g, b, keep, at.kind, pk)
+	}
 	return nil
+}
+
+// trace begins the span of a message that was taken into a batch behind keep
+// records, in the trace that an MQTT 5 client brought. It ends with the group.
+func (c *conn) trace(g *group, b *ingest.Batch, keep int, kind ingest.Kind, pk *packets.Packet) {
+	var parent, state string
+	for i := range pk.Properties.User {
+		switch p := &pk.Properties.User[i]; p.Key {
+		case telemetry.HeaderName:
+			parent = p.Val
+		case telemetry.StateName:
+			state = p.Val
+		}
+	}
+	name := "PUBLISH ff/v1/{tenant}/{sensor}"
+	if kind == ingest.Events {
+		name = "PUBLISH ff/v1/{tenant}/lines/{line}"
+	}
+	span, headers := c.s.cfg.Tracer.Message(name, parent, state)
+	b.Mark(keep, headers)
+	if span.Recording() {
+		span.Int("messaging.message.body.size", len(pk.Payload))
+		g.spans = append(g.spans, span)
+	}
 }
 
 // messageRoom is what a message holds beside its payload until it is answered.

@@ -39,6 +39,14 @@ func (p *Producer) Ping(ctx context.Context) error { return p.cl.Ping(ctx) }
 // Close ends the client.
 func (p *Producer) Close() { p.cl.Close() }
 
+// TraceHeaders are a trace's headers as Kafka's.
+func TraceHeaders(trace []telemetry.Pair) (out []kgo.RecordHeader) {
+	for _, h := range trace {
+		out = append(out, kgo.RecordHeader{Key: h.Name, Value: h.Value})
+	}
+	return out
+}
+
 // Publish returns once every message is acknowledged, or with the first error;
 // then any part of them may have been stored, and publishing them all again is
 // safe for consumers that deduplicate by id.
@@ -51,13 +59,13 @@ func (p *Producer) Publish(ctx context.Context, msgs []Message) error {
 	ctx, span := telemetry.Start(ctx, "publish")
 	span.Int("messaging.batch.message_count", len(msgs))
 	defer func() { span.End(errs) }()
-	trace := telemetry.Header(ctx)
+	trace := TraceHeaders(telemetry.Headers(ctx))
 	wg.Add(len(msgs))
 	for i := range msgs {
 		m := &msgs[i]
 		r := &kgo.Record{Topic: m.Topic, Key: m.Key, Value: m.Value, Headers: m.Headers}
 		if trace != nil {
-			r.Headers = append(slices.Clip(r.Headers), kgo.RecordHeader{Key: telemetry.HeaderName, Value: trace})
+			r.Headers = append(slices.Clip(r.Headers), trace...)
 		}
 		p.cl.Produce(ctx, r, func(_ *kgo.Record, err error) {
 			if err != nil {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/foodflow/foodflow/internal/fault"
 	"github.com/foodflow/foodflow/internal/plant"
+	"github.com/foodflow/foodflow/internal/telemetry"
 )
 
 // change is what is announced of one change of one thing.
@@ -55,10 +56,11 @@ func (w *writing) queue(ctx context.Context, event plant.ID, at time.Time, seq i
 	if err := w.fits(ctx, c.aggregate, data); err != nil {
 		return err
 	}
+	parent, state := traceOf(ctx)
 	if _, err := w.tx.Exec(ctx, `INSERT INTO foodflow.outbox
-		(tenant_id, kind, subject_kind, subject_id, version, event_id, event_type, actor, data, created_at)
-		VALUES ($1, 'event', $2, $3, $4, $5, $6, $7, $8, $9)`,
-		w.who.Tenant, c.aggregate, c.id, seq, event, c.event, w.who.Name, data, at); err != nil {
+		(tenant_id, kind, subject_kind, subject_id, version, event_id, event_type, actor, data, created_at, traceparent, tracestate)
+		VALUES ($1, 'event', $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`,
+		w.who.Tenant, c.aggregate, c.id, seq, event, c.event, w.who.Name, data, at, parent, state); err != nil {
 		return fmt.Errorf("queueing event %s: %w", c.event, err)
 	}
 	return w.wake(ctx)
@@ -96,11 +98,26 @@ func (w *writing) publish(ctx context.Context, kind string, id plant.ID, version
 	if err := w.fits(ctx, kind, data); err != nil {
 		return err
 	}
-	if _, err := w.tx.Exec(ctx, `INSERT INTO foodflow.outbox (tenant_id, kind, subject_kind, subject_id, version, data)
-		VALUES ($1, 'directory', $2, $3, $4, $5)`, w.who.Tenant, kind, id, version, data); err != nil {
+	parent, state := traceOf(ctx)
+	if _, err := w.tx.Exec(ctx, `INSERT INTO foodflow.outbox (tenant_id, kind, subject_kind, subject_id, version, data, traceparent, tracestate)
+		VALUES ($1, 'directory', $2, $3, $4, $5, $6, $7)`, w.who.Tenant, kind, id, version, data, parent, state); err != nil {
 		return fmt.Errorf("queueing directory entry: %w", err)
 	}
 	return nil
+}
+
+// traceOf is the trace of the request that makes a change, nil unless it is
+// sampled: the relay works in it too.
+func traceOf(ctx context.Context) (parent, state *string) {
+	for _, h := range telemetry.Headers(ctx) {
+		text := string(h.Value)
+		if h.Name == telemetry.StateName {
+			state = &text
+		} else {
+			parent = &text
+		}
+	}
+	return parent, state
 }
 
 // retract queues a tombstone for the directory.

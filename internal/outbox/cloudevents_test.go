@@ -3,6 +3,9 @@ package outbox
 import (
 	"context"
 	"fmt"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
@@ -10,12 +13,14 @@ import (
 	"github.com/cloudevents/sdk-go/v2/binding"
 	"github.com/cloudevents/sdk-go/v2/binding/spec"
 	"github.com/cloudevents/sdk-go/v2/event"
+	"github.com/cloudevents/sdk-go/v2/extensions"
 	"github.com/jackc/pgx/v5"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/foodflow/foodflow/internal/broker"
 	"github.com/foodflow/foodflow/internal/masterdata"
 	"github.com/foodflow/foodflow/internal/plant"
+	"github.com/foodflow/foodflow/internal/telemetry"
 	"github.com/foodflow/foodflow/schemas"
 )
 
@@ -194,5 +199,57 @@ func TestSDKRefusesWhatIsNoEvent(t *testing.T) {
 	}
 	if refused != 4 {
 		t.Errorf("refused %d of 4", refused)
+	}
+}
+
+// TestEventsCarryTheTraceOfTheirChange: a consumer finds it by the SDK's own
+// extension. Control: a change that nobody traces has none.
+func TestEventsCarryTheTraceOfTheirChange(t *testing.T) {
+	w := newWorld(t)
+	who := w.tenant("acme")
+	cfg := telemetry.DefaultConfig()
+	cfg.Endpoint, cfg.Sample = "http://127.0.0.1:1", 0
+	tracer, err := telemetry.NewTracer(t.Context(), cfg, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := tracer.Stop(context.Background()); err != nil {
+			t.Error(err)
+		}
+	}()
+	const parent, state = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", "vendor=1"
+	h := tracer.Middleware(func(*http.Request) string { return "/sensors" })(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		if err := w.store.Sensors().Create(r.Context(), who, &masterdata.Sensor{SensorFields: masterdata.SensorFields{Key: "oven", Name: "Oven"}}); err != nil {
+			t.Error(err)
+		}
+	}))
+	r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/sensors", http.NoBody)
+	r.Header.Set("traceparent", parent)
+	r.Header.Set("tracestate", state)
+	h.ServeHTTP(httptest.NewRecorder(), r)
+	if n, err := w.relay(nil, w.out).Carry(t.Context()); err != nil || n == 0 {
+		t.Fatal(n, err)
+	}
+	cl, err := broker.Client(w.kafka, kgo.ConsumeTopics(broker.TopicEvents), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer cl.Close()
+	seen := map[string]bool{}
+	for !seen["com.foodflow.SensorCreated"] || !seen["com.foodflow.TenantCreated"] {
+		for _, rec := range cl.PollFetches(t.Context()).Records() {
+			e, err := toEvent(t.Context(), rec)
+			if err != nil {
+				t.Fatal(err)
+			}
+			seen[e.Type()] = true
+			trace, has := extensions.GetDistributedTracingExtension(*e)
+			if made := e.Type() == "com.foodflow.SensorCreated"; has != made {
+				t.Errorf("%s: a trace: %v", e.Type(), has)
+			} else if made && (trace.TraceParent[:35] != parent[:35] || trace.TraceParent[36:52] == parent[36:52] || trace.TraceState != state) {
+				t.Errorf("the event's trace is %+v", trace)
+			}
+		}
 	}
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/foodflow/foodflow/internal/fault"
 	"github.com/foodflow/foodflow/internal/masterdata"
 	"github.com/foodflow/foodflow/internal/postgres"
+	"github.com/foodflow/foodflow/internal/telemetry"
 )
 
 // Config bounds the relay.
@@ -24,6 +25,8 @@ type Config struct {
 	Interval time.Duration
 	// Publish bounds the wait for Kafka's acks of one batch.
 	Publish time.Duration
+	// Tracer continues the traces of the changes; nil: no traces.
+	Tracer *telemetry.Tracer
 }
 
 // DefaultConfig keeps a change within a second even without notifications.
@@ -142,10 +145,9 @@ func (r *Relay) Carry(ctx context.Context) (n int, err error) {
 
 // publish sends rows and waits for every ack. It gives the rows that are refused
 // for what they are; any other failure is an error, and all rows come again.
-func (r *Relay) publish(ctx context.Context, rows []row) ([]refusal, error) {
+func (r *Relay) publish(ctx context.Context, rows []row) (refused []refusal, err error) {
 	ctx, cancel := context.WithTimeout(ctx, r.cfg.Publish)
 	defer cancel()
-	var refused []refusal
 	records, of := make([]*kgo.Record, 0, len(rows)), make(map[*kgo.Record]*row, len(rows))
 	for i := range rows {
 		rec, err := rows[i].record(r.enc)
@@ -156,6 +158,8 @@ func (r *Relay) publish(ctx context.Context, rows []row) ([]refusal, error) {
 		records, of[rec] = append(records, rec), &rows[i]
 	}
 	start := time.Now()
+	ctx, span := r.cfg.Tracer.Batch(ctx, "relay outbox", start, links(rows))
+	defer func() { span.End(err) }()
 	for _, x := range r.out.ProduceSync(ctx, records...) {
 		err := x.Err
 		if own(err) {
@@ -171,6 +175,17 @@ func (r *Relay) publish(ctx context.Context, rows []row) ([]refusal, error) {
 	}
 	r.m.publish.Observe(time.Since(start).Seconds())
 	return refused, nil
+}
+
+// links are the traced requests that made the rows.
+func links(rows []row) *telemetry.Links {
+	l := new(telemetry.Links)
+	for i := range rows {
+		if r := &rows[i]; r.traceparent != "" {
+			l.Note([]byte(r.traceparent), []byte(r.tracestate))
+		}
+	}
+	return l
 }
 
 // listen turns notifications into wake-ups. It needs a session of its own; where

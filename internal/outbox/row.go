@@ -32,17 +32,19 @@ type row struct {
 	actor       string
 	data        string
 	created     time.Time
+	traceparent string
+	tracestate  string
 }
 
 // due reads the oldest rows.
 func due(ctx context.Context, tx pgx.Tx, limit int) ([]row, error) {
-	rows, err := tx.Query(ctx, `SELECT id, tenant_id, kind, subject_kind, subject_id, version, event_id, event_type, actor, data::text, created_at
+	rows, err := tx.Query(ctx, `SELECT id, tenant_id, kind, subject_kind, subject_id, version, event_id, event_type, actor, data::text, created_at, coalesce(traceparent, ''), coalesce(tracestate, '')
 		FROM outbox ORDER BY id LIMIT $1`, limit)
 	if err != nil {
 		return nil, fmt.Errorf("reading outbox: %w", err)
 	}
 	out, err := pgx.CollectRows(rows, func(c pgx.CollectableRow) (r row, err error) {
-		err = c.Scan(&r.id, &r.tenant, &r.kind, &r.subjectKind, &r.subject, &r.version, &r.event, &r.eventType, &r.actor, &r.data, &r.created)
+		err = c.Scan(&r.id, &r.tenant, &r.kind, &r.subjectKind, &r.subject, &r.version, &r.event, &r.eventType, &r.actor, &r.data, &r.created, &r.traceparent, &r.tracestate)
 		return r, err
 	})
 	if err != nil {
@@ -98,7 +100,7 @@ func (r *row) cloudEvent(enc Encoder) (*kgo.Record, error) {
 		return nil, fmt.Errorf("encoding event: %w", err)
 	}
 	header := func(k, v string) kgo.RecordHeader { return kgo.RecordHeader{Key: k, Value: []byte(v)} }
-	return &kgo.Record{
+	rec := &kgo.Record{
 		Topic: broker.TopicEvents, Key: []byte(r.subject.String()), Value: value,
 		Headers: []kgo.RecordHeader{
 			header("ce_specversion", "1.0"),
@@ -111,5 +113,14 @@ func (r *row) cloudEvent(enc Encoder) (*kgo.Record, error) {
 			header("ce_sequence", fmt.Sprintf("%020d", r.version)), // the CloudEvents extension "sequence"
 			header("content-type", "application/avro"),
 		},
-	}, nil
+	}
+	// CloudEvents' extension for distributed tracing: the trace of the change, not
+	// of its carriage.
+	if r.traceparent != "" {
+		rec.Headers = append(rec.Headers, header("ce_traceparent", r.traceparent))
+	}
+	if r.tracestate != "" {
+		rec.Headers = append(rec.Headers, header("ce_tracestate", r.tracestate))
+	}
+	return rec, nil
 }

@@ -258,10 +258,17 @@ func (w *worker) fold(ctx context.Context, to []int64, reason Reason) (Batch, in
 
 // link remembers the request that w.rec came with, if that is traced.
 func (w *worker) link() {
+	var parent, state []byte
 	for i := range w.rec.Headers {
-		if w.rec.Headers[i].Key == telemetry.HeaderName {
-			w.links.Note(w.rec.Headers[i].Value)
+		switch w.rec.Headers[i].Key {
+		case telemetry.HeaderName:
+			parent = w.rec.Headers[i].Value
+		case telemetry.StateName:
+			state = w.rec.Headers[i].Value
 		}
+	}
+	if parent != nil {
+		w.links.Note(parent, state)
 	}
 }
 

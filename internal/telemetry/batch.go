@@ -18,13 +18,13 @@ type Links struct {
 	found []trace.SpanContext
 }
 
-// Note takes a record's traceparent.
-func (l *Links) Note(header []byte) {
+// Note takes a record's traceparent and tracestate.
+func (l *Links) Note(header, state []byte) {
 	if len(l.found) >= maxLinks || bytes.Equal(header, l.last) {
 		return
 	}
 	l.last = append(l.last[:0], header...)
-	sc := parse(header)
+	sc := parseBoth(header, state)
 	if sc.IsSampled() && sc.IsValid() && !slices.ContainsFunc(l.found, sc.Equal) {
 		l.found = append(l.found, sc)
 	}

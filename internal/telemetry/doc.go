@@ -12,7 +12,10 @@
 // linked to all the others, with a span of its own in each of theirs, and the
 // inserts below it. ClickHouse gets the header too. A caller of HTTP may bring a
 // trace along; that it asks to be sampled is heeded some times a second, since
-// anyone can ask.
+// anyone can ask. An MQTT message does so by its user properties, and its span
+// lasts until it is acknowledged. A change of master data has its trace in the
+// outbox: its event carries it on as CloudEvents' extension for it, and the
+// relay's work is a span of that trace.
 //
 // Without a Tracer (nil) nothing is wrapped and nothing allocated.
 //

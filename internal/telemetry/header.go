@@ -8,8 +8,35 @@ import (
 	"go.opentelemetry.io/otel/trace"
 )
 
-// HeaderName is where a trace goes on, in HTTP and in Kafka.
-const HeaderName = "traceparent"
+// Where a trace goes on, in HTTP, in Kafka, in MQTT's user properties: the trace,
+// and what the tracing systems on its way have to say to one another.
+const (
+	HeaderName = "traceparent"
+	StateName  = "tracestate"
+)
+
+// maxState bounds a tracestate; what is longer is left out, as the standard
+// allows.
+const maxState = 512
+
+// Pair is a header of a traced request.
+type Pair struct {
+	Name  string
+	Value []byte
+}
+
+// Headers are those that carry the context's span on, nil unless it is sampled.
+func Headers(ctx context.Context) []Pair {
+	h := Header(ctx)
+	if h == nil {
+		return nil
+	}
+	out := append(make([]Pair, 0, 2), Pair{HeaderName, h})
+	if state := trace.SpanContextFromContext(ctx).TraceState().String(); state != "" && len(state) <= maxState {
+		out = append(out, Pair{StateName, []byte(state)})
+	}
+	return out
+}
 
 // headerSize is that of version 00: 00-<trace>-<span>-<flags>.
 const headerSize = 55
@@ -26,6 +53,19 @@ func Header(ctx context.Context) []byte {
 	b = append(b, '-')
 	b = hex.AppendEncode(b, span[:])
 	return append(b, "-01"...)
+}
+
+// parseBoth reads a traceparent with its tracestate. A state that can't be read
+// is left out; the trace goes on.
+func parseBoth(h, state []byte) trace.SpanContext {
+	sc := parse(h)
+	if len(state) == 0 || len(state) > maxState || !sc.IsValid() {
+		return sc
+	}
+	if s, err := trace.ParseTraceState(string(state)); err == nil {
+		return sc.WithTraceState(s)
+	}
+	return sc
 }
 
 // parse reads a traceparent; the zero value is none.

@@ -17,7 +17,7 @@ func (t *Tracer) Middleware(route func(*http.Request) string) func(http.Handler)
 			return next
 		}
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			ctx, span := t.tracer.Start(t.caller(r.Context(), r), r.Method, trace.WithSpanKind(trace.SpanKindServer))
+			ctx, span := t.tracer.Start(t.caller(r.Context(), r.Header.Get(HeaderName), r.Header.Get(StateName)), r.Method, trace.WithSpanKind(trace.SpanKindServer))
 			r = r.WithContext(ctx)
 			if !span.IsRecording() {
 				next.ServeHTTP(w, r)
@@ -40,8 +40,8 @@ func (t *Tracer) Middleware(route func(*http.Request) string) func(http.Handler)
 
 // caller gives the context with the trace that the caller brought. One that asks
 // to be sampled when too many do begins a trace of its own.
-func (t *Tracer) caller(ctx context.Context, r *http.Request) context.Context {
-	sc := parse([]byte(r.Header.Get(HeaderName)))
+func (t *Tracer) caller(ctx context.Context, parent, state string) context.Context {
+	sc := parseBoth([]byte(parent), []byte(state))
 	if !sc.IsValid() || sc.IsSampled() && !t.asked.Allow() {
 		return ctx
 	}

@@ -42,8 +42,8 @@ func TestTraceGoesThroughRequestHeaderAndBatch(t *testing.T) {
 	}
 	var l Links
 	for _, h := range append(headers, headers[0], []byte("00-zz"), nil) {
-		l.Note(h)
-		l.Note(h)
+		l.Note(h, nil)
+		l.Note(h, nil)
 	}
 	if len(l.found) != 3 {
 		t.Fatalf("%d requests in the batch", len(l.found))

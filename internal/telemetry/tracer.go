@@ -23,6 +23,9 @@ type Tracer struct {
 	provider *sdk.TracerProvider
 	tracer   trace.Tracer
 	asked    *rate.Limiter // for callers that ask to be sampled
+
+	sample  float64
+	sampled trace.Tracer // for who has decided by sample already
 }
 
 // askedRate is how many requests a second are traced because the caller asks.
@@ -44,12 +47,13 @@ func NewTracer(ctx context.Context, c Config, log *slog.Logger) (*Tracer, error)
 	}
 	// Without resource.Default: it tells host, user and command line.
 	res := resource.NewSchemaless(attribute.String("service.name", c.Service), attribute.String("service.version", c.Version))
-	p := sdk.NewTracerProvider(
-		sdk.WithResource(res),
-		sdk.WithSampler(sdk.ParentBased(sdk.TraceIDRatioBased(c.Sample))),
-		sdk.WithBatcher(&quiet{exporter, log, rate.NewLimiter(rate.Every(time.Minute), 1)}, sdk.WithBatchTimeout(2*time.Second)),
-	)
-	return &Tracer{provider: p, tracer: p.Tracer(scope), asked: rate.NewLimiter(askedRate, askedRate)}, nil
+	// Two providers, one way out, which the first one's end closes.
+	out := sdk.WithSpanProcessor(sdk.NewBatchSpanProcessor(&quiet{exporter, log, rate.NewLimiter(rate.Every(time.Minute), 1)}, sdk.WithBatchTimeout(2*time.Second)))
+	p := sdk.NewTracerProvider(sdk.WithResource(res), sdk.WithSampler(sdk.ParentBased(sdk.TraceIDRatioBased(c.Sample))), out)
+	all := sdk.NewTracerProvider(sdk.WithResource(res), sdk.WithSampler(sdk.AlwaysSample()), out)
+	return &Tracer{
+		provider: p, tracer: p.Tracer(scope), asked: rate.NewLimiter(askedRate, askedRate), sample: c.Sample, sampled: all.Tracer(scope),
+	}, nil
 }
 
 // Stop sends what is left.
