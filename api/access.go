@@ -67,6 +67,9 @@ func handle[I, O any](s *Server, roles Roles, op huma.Operation, do func(context
 	if _, paged := typeOf[I]().FieldByName("Cursor"); paged || op.Method != http.MethodGet {
 		op.Errors = append(op.Errors, http.StatusBadRequest)
 	}
+	if _, has := typeOf[I]().FieldByName("Body"); has {
+		op.Errors = append(op.Errors, http.StatusUnsupportedMediaType)
+	}
 	if op.Method != http.MethodGet {
 		op.Errors = append(op.Errors, http.StatusRequestEntityTooLarge)
 	}

@@ -265,6 +265,9 @@ func merge[F any](current F, patch []byte) (F, error) {
 	if err := decodeJSON(patch, &change); err != nil || change == nil {
 		return out, fault.New(fault.BadRequest, "the body must be a JSON object")
 	}
+	if it, found := unkeepable(change, ""); found {
+		return out, fault.NewInvalid(it)
+	}
 	// By exact name: the decoder would take other spellings, and null for a
 	// field that isn't there would pass as nothing to take away.
 	if name := unknownField(typeOf[F](), change); name != "" {

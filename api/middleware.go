@@ -9,6 +9,7 @@ import (
 	"runtime/debug"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/go-chi/chi/v5"
@@ -210,4 +211,21 @@ func address(r *http.Request) string {
 		return r.RemoteAddr
 	}
 	return host
+}
+
+// otherMethods answers a method that a route lacks with those it has.
+func (s *Server) otherMethods(w http.ResponseWriter, r *http.Request) {
+	path := r.URL.RawPath // as chi looks for it
+	if path == "" {
+		path = r.URL.Path
+	}
+	var has []string
+	for _, m := range []string{http.MethodGet, http.MethodPost, http.MethodPatch, http.MethodDelete} {
+		if s.router.Match(chi.NewRouteContext(), m, path) {
+			has = append(has, m)
+		}
+	}
+	allow := strings.Join(has, ", ")
+	w.Header().Set("Allow", allow)
+	fault.Problem(w, fault.New(fault.MethodNotAllowed, "the route takes %s", allow))
 }

@@ -16,6 +16,7 @@ func (s *Server) formats() map[string]huma.Format {
 	out := maps.Clone(huma.DefaultFormats)
 	for _, kind := range []string{"application/json", "json"} {
 		f := out[kind]
+		f.Unmarshal = unmarshal
 		f.Marshal = func(w io.Writer, v any) error {
 			var b bytes.Buffer
 			e := json.NewEncoder(&b)

@@ -1,7 +1,6 @@
 package api
 
 import (
-	"encoding/json"
 	"errors"
 	"net/http"
 	"strings"
@@ -36,7 +35,7 @@ func (p *problem) GetHeaders() http.Header { return p.err.Headers() }
 func (p *problem) ContentType(string) string { return "application/problem+json" }
 
 // MarshalJSON gives the wire form.
-func (p *problem) MarshalJSON() ([]byte, error) { return json.Marshal(p.doc) }
+func (p *problem) MarshalJSON() ([]byte, error) { return p.doc.Encode() }
 
 // Schema documents the wire form.
 func (p *problem) Schema(r huma.Registry) *huma.Schema {
@@ -60,6 +59,12 @@ func kindOfStatus(status int) fault.Kind {
 // out: they may be secrets.
 func humaError(status int, message string, errs ...error) huma.StatusError {
 	e := &fault.Error{Kind: kindOfStatus(status), Detail: message}
+	if detail, ok := details()[e.Kind]; ok && message == "validation failed" {
+		e.Detail = detail
+	}
+	if message == "request body is required" {
+		e.Items = append(e.Items, fault.Item{Location: "body", Rule: "required", Message: message})
+	}
 	for _, err := range errs {
 		if err == nil {
 			continue
@@ -73,14 +78,37 @@ func humaError(status int, message string, errs ...error) huma.StatusError {
 			continue // an inner error's text is not for clients
 		}
 		x := d.ErrorDetail()
+		if it, ok := keptItem(x.Message); ok {
+			return newProblem(fault.NewInvalid(it))
+		}
 		e.Items = append(e.Items, item(x))
 	}
 	return newProblem(e)
 }
 
+// misshapen is said of what the schema refuses, before any rule of ours is asked.
+const misshapen = "the request doesn't have the form that the document describes"
+
+// details says what huma calls a failed validation, by what kind of failure it is.
+func details() map[fault.Kind]string {
+	return map[fault.Kind]string{
+		fault.BadRequest: "the body can't be read", fault.UnsupportedMedia: "the body's format is none that the route takes", fault.Invalid: misshapen,
+	}
+}
+
 // item names field and rule of what huma found; it puts both into words.
 func item(x *huma.ErrorDetail) fault.Item {
-	location, rule := x.Location, "schema"
+	location, rule, message := x.Location, "schema", x.Message
+	switch {
+	case strings.HasPrefix(message, huma.ErrUnknownContentType.Error()):
+		return fault.Item{Location: "Content-Type", Rule: "content_type", Message: "must be application/json"}
+	case location == "body" && !strings.HasPrefix(message, "expected") && !strings.HasPrefix(message, "unexpected property"):
+		rule, message = "json", "is no JSON: "+strings.TrimPrefix(message, "json: ")
+	case strings.HasPrefix(message, "expected value to match exactly one schema"): // times are all that has two forms
+		rule, message = "time", "must be RFC 3339 or Unix milliseconds"
+	case strings.HasPrefix(message, "expected string to be "):
+		message, _, _ = strings.Cut(message, ": ") // a parser's own words follow
+	}
 	for _, r := range rules() {
 		if strings.HasPrefix(x.Message, r.words) {
 			rule = r.name
@@ -91,7 +119,7 @@ func item(x *huma.ErrorDetail) fault.Item {
 		field, _, _ := strings.Cut(rest, " ")
 		location += "." + field
 	}
-	return fault.Item{Location: strings.TrimPrefix(strings.TrimPrefix(location, "body."), "query."), Rule: rule, Message: x.Message}
+	return fault.Item{Location: strings.TrimPrefix(strings.TrimPrefix(location, "body."), "query."), Rule: rule, Message: message}
 }
 
 // absent begins huma's word of a field that is not there; the field's name
@@ -114,6 +142,9 @@ func rules() []struct{ words, name string } {
 		{"expected array items to be unique", "unique_items"},
 		{"expected string to match pattern", "pattern"},
 		{"expected string to be ", "format"},
+		{"invalid integer", "type"},
+		{"invalid float", "type"},
+		{"invalid boolean", "type"},
 		{"expected boolean", "type"},
 		{"expected number", "type"},
 		{"expected integer", "type"},

@@ -96,9 +96,7 @@ func New(cfg Config, deps Deps) (*Server, error) {
 	s.router.NotFound(func(w http.ResponseWriter, _ *http.Request) {
 		fault.Problem(w, fault.New(fault.NotFound, "there is no such route"))
 	})
-	s.router.MethodNotAllowed(func(w http.ResponseWriter, _ *http.Request) {
-		fault.Problem(w, fault.New(fault.MethodNotAllowed, "the route has no such method"))
-	})
+	s.router.MethodNotAllowed(s.otherMethods)
 	c := huma.DefaultConfig("FoodFlow", cfg.Version)
 	c.OpenAPIPath, c.DocsPath, c.SchemasPath = "/api/openapi", "", "/api/schemas"
 	c.CreateHooks = nil

@@ -30,6 +30,11 @@ type letterFlags struct {
 	ID       []string      `help:"Only these." name:"id" placeholder:"ID"`
 }
 
+// Check names what is wrong with the configuration.
+func (f letterFlags) Check() error {
+	return errors.Join(f.Kafka.config().Validate(), f.Registry.config().Validate())
+}
+
 // each calls fn with every chosen letter once: a crash can have written copies.
 func (f letterFlags) each(e *env, fn func(*schemas.DeadLetter) error) error {
 	kafka := f.Kafka.config()

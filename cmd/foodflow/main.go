@@ -80,6 +80,7 @@ func start() int {
 	refused := new(config.Error)
 	if errors.As(err, &refused) {
 		fmt.Fprintln(os.Stderr, refused)
+		fmt.Fprintln(os.Stderr, howToSet(refused))
 		return 2
 	}
 	program.Parser().FatalIfErrorf(err)
@@ -137,10 +138,43 @@ func (e *env) run(args *kong.Context) (code int) {
 		return int(said)
 	}
 	if err != nil && !errors.Is(err, context.Canceled) {
-		e.logger.Error("foodflow ends", "error", err)
+		e.tell(args, err)
 		return 1
 	}
 	return 0
+}
+
+// tell says why the command ends: a role in its log, where it is looked for; what
+// a person typed in words.
+func (e *env) tell(args *kong.Context, err error) {
+	switch command, _, _ := strings.Cut(args.Command(), " "); command {
+	case "up", "ingest", "processors", "api", "kafka-engine", "clickhouse-engine":
+		e.logger.Error("foodflow ends", "error", err)
+	default:
+		fmt.Fprintln(os.Stderr, "foodflow: error:", inWords(err))
+	}
+}
+
+// inWords names what broke a rule as an answer of the API does: an error's own
+// text is for logs and has the rules' names only.
+func inWords(err error) string {
+	var f *fault.Error
+	if !errors.As(err, &f) || len(f.Items) == 0 {
+		return err.Error()
+	}
+	var items []string
+	for _, it := range f.Items {
+		items = append(items, it.Location+" "+it.Message)
+	}
+	return strings.Join(items, "; ")
+}
+
+// howToSet says by what the first of the settings at fault is set.
+func howToSet(refused error) string {
+	key, _, _ := strings.Cut(refused.Error(), ":")
+	key, _, _ = strings.Cut(key, ",")
+	flag := strings.NewReplacer(".", "-", "_", "-").Replace(key)
+	return fmt.Sprintf("Set by a flag (--%s), a variable (FOODFLOW_%s) or a file (--config).", flag, strings.ToUpper(strings.ReplaceAll(flag, "-", "_")))
 }
 
 // exit is the code of a command that has said all there is to say.
@@ -151,7 +185,7 @@ func (e exit) Error() string { return fmt.Sprintf("exit code %d", int(e)) }
 
 func newProgram(c *cli) (*config.Program, error) {
 	return config.New(c, os.Environ(), kong.Description("Stream processing for food manufacturing."),
-		kong.UsageOnError(), kong.ConfigureHelp(kong.HelpOptions{Compact: true}))
+		kong.ShortUsageOnError(), kong.ConfigureHelp(kong.HelpOptions{Compact: true}))
 }
 
 func newLogger(level, format string) *slog.Logger {

@@ -1,8 +1,10 @@
 package fault
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"math"
 	"net/http"
 	"strconv"
@@ -18,6 +20,19 @@ type Document struct {
 	Errors   []Item `json:"errors,omitempty"`
 	Total    int    `json:"errors_total,omitempty"`
 	Rejected int    `json:"rejected,omitempty"`
+}
+
+// Encode gives the JSON, with signs as they are: "<" is for people to read, and
+// no answer of this type is ever part of a page.
+func (d Document) Encode() ([]byte, error) {
+	type plain Document // without this method
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(plain(d)); err != nil {
+		return nil, fmt.Errorf("encoding a problem: %w", err)
+	}
+	return bytes.TrimSpace(b.Bytes()), nil
 }
 
 // shape is what a kind looks like outside.
@@ -104,6 +119,7 @@ func Problem(w http.ResponseWriter, err error) {
 	}
 	h.Set("Content-Type", "application/problem+json")
 	w.WriteHeader(p.Status)
-	// An error here means that the client is gone.
-	_ = json.NewEncoder(w).Encode(p)
+	if b, err := p.Encode(); err == nil { // a struct of texts and numbers
+		_, _ = w.Write(append(b, '\n')) // an error means that the client is gone
+	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"regexp"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -214,7 +215,7 @@ func (x Batches) move(ctx context.Context, who Actor, idOrKey string, expected i
 				legal = legal || b.State == f
 			}
 			if !legal {
-				return fault.New(fault.Conflict, "a batch that is %s can't become %s: it would have to be %v", b.State, to, from)
+				return fault.New(fault.Conflict, "a batch that is %s can't become %s: it would have to be %s", b.State, to, strings.Join(from, " or "))
 			}
 			b.State = to
 			if to == BatchRunning {

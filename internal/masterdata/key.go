@@ -79,6 +79,11 @@ func (x APIKeys) Create(ctx context.Context, who Actor, f APIKeyFields) (*APIKey
 
 func (x APIKeys) add(ctx context.Context, who Actor, f APIKeyFields, clear directory.Key) (*APIKey, error) {
 	hash := clear.Hash()
+	if f.ExpiresAt != nil && !f.ExpiresAt.After(x.s.now()) {
+		var r rules
+		r.add("expires_at", "past", "must be in the future")
+		return nil, r.broken()
+	}
 	k := &APIKey{APIKeyFields: f, Public: clear.Public, CreatedBy: who.Name, Hash: hash[:]}
 	return k, x.set.Create(ctx, who, k)
 }

@@ -118,8 +118,8 @@ func TestStopReasonTree(t *testing.T) {
 		"to another branch":       {move(chain[4], &root.ID), ""},
 		"to the root":             {move(chain[4], nil), ""},
 		"an unknown class":        {second(make(who, "x", nil, "coffee")), "class enum"},
-		"a taken key":             {second(make(who, "root", nil, "")), "another stop_reason already has this key"},
-		"deleting what has parts": {f.StopReasons().Delete(t.Context(), who, "root", AnyVersion), "the stop_reason is still in use"},
+		"a taken key":             {second(make(who, "root", nil, "")), "another stop reason already has this key"},
+		"deleting what has parts": {f.StopReasons().Delete(t.Context(), who, "root", AnyVersion), "the stop reason is still in use"},
 	} {
 		if got := broken(c.err); got != c.want {
 			t.Errorf("%s: %q, want %q", name, got, c.want)

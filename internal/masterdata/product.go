@@ -2,7 +2,6 @@ package masterdata
 
 import (
 	"fmt"
-	"slices"
 
 	"github.com/foodflow/foodflow/internal/directory"
 	"github.com/foodflow/foodflow/internal/plant"
@@ -85,8 +84,8 @@ func reasonResource() *resource[StopReason] {
 			if x.ParentID != nil && *x.ParentID == x.ID {
 				r.add("parent_id", "cycle", "would make the reason a part of itself")
 			}
-			if x.Class != "" && !slices.Contains(plant.TimeClasses(), x.Class) {
-				r.add("class", "enum", "must be one of %v", plant.TimeClasses())
+			if x.Class != "" {
+				r.oneOf("class", x.Class, plant.TimeClasses())
 			}
 			return &r
 		},

@@ -123,7 +123,7 @@ func (r *resource[T]) update(ctx context.Context, w *writing, idOrKey string, ex
 	}
 	m := r.meta(thing)
 	if expected != AnyVersion && expected != m.Version {
-		return nil, fault.New(fault.PreconditionFailed, "the %s is at version %d", r.aggregate, m.Version)
+		return nil, fault.New(fault.PreconditionFailed, "the %s is at version %d", r.words(), m.Version)
 	}
 	fixed := *m
 	if err := change(thing); err != nil {
@@ -153,7 +153,7 @@ func (r *resource[T]) remove(ctx context.Context, w *writing, idOrKey string, ex
 	}
 	m := r.meta(thing)
 	if expected != AnyVersion && expected != m.Version {
-		return fault.New(fault.PreconditionFailed, "the %s is at version %d", r.aggregate, m.Version)
+		return fault.New(fault.PreconditionFailed, "the %s is at version %d", r.words(), m.Version)
 	}
 	if _, err := w.tx.Exec(ctx, "DELETE FROM "+r.table+" WHERE id = $1", m.ID); err != nil {
 		return r.refused("deleting", err)
@@ -192,8 +192,11 @@ func (r *resource[T]) valid(thing *T) error {
 	return r.check(thing).broken()
 }
 
+// words is what people call one of the things.
+func (r *resource[T]) words() string { return strings.ReplaceAll(r.aggregate, "_", " ") }
+
 func (r *resource[T]) missing() error {
-	return fault.New(fault.NotFound, "there is no such %s", r.aggregate)
+	return fault.New(fault.NotFound, "there is no such %s", r.words())
 }
 
 func (r *resource[T]) has(column string) bool {
@@ -212,10 +215,10 @@ func (r *resource[T]) refused(doing string, err error) error {
 		if constraint == "batches_running" {
 			return fault.New(fault.Conflict, "the line already runs a batch")
 		}
-		return fault.New(fault.Conflict, "another %s already has this %s", r.aggregate, strings.TrimSuffix(strings.TrimPrefix(constraint, r.table+"_"), "_key"))
+		return fault.New(fault.Conflict, "another %s already has this %s", r.words(), strings.TrimSuffix(strings.TrimPrefix(constraint, r.table+"_"), "_key"))
 	case postgres.CodeForeignKey:
 		if doing == "deleting" {
-			return fault.New(fault.Conflict, "the %s is still in use", r.aggregate)
+			return fault.New(fault.Conflict, "the %s is still in use", r.words())
 		}
 		field := strings.TrimSuffix(strings.TrimPrefix(constraint, r.table+"_"), "_fkey")
 		return fault.NewInvalid(fault.Item{Location: field, Rule: "unknown", Message: "names nothing that exists"})

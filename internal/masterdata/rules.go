@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"regexp"
+	"strings"
 	"time"
 	"unicode/utf8"
 
@@ -71,6 +72,9 @@ func (r *rules) characters(location, v string, least, most int, may func(rune) b
 		r.add(location, "utf8", "must be UTF-8")
 		return
 	}
+	if least > 0 && v != "" && strings.TrimSpace(v) == "" {
+		r.add(location, "blank", "must not be blank")
+	}
 	for _, c := range v {
 		if !may(c) {
 			r.add(location, "control_character", "must not hold control characters")
@@ -125,7 +129,7 @@ func (r *rules) oneOf(location, v string, allowed []string) {
 			return
 		}
 	}
-	r.add(location, "enum", "must be one of %v", allowed)
+	r.add(location, "enum", "must be one of %s", strings.Join(allowed, ", "))
 }
 
 // rising holds that the values that are there don't fall.

@@ -78,6 +78,10 @@ func (s *Store) EnterTenant(ctx context.Context, n NewTenant) (t *Tenant, err er
 	var r rules
 	r.key("key", n.Key, 63)
 	r.text("name", n.Name, 1, 200)
+	n.Admin.Role = RoleAdmin
+	for _, it := range checkUser(&n.Admin).items {
+		r.add("admin."+it.Location, it.Rule, "%s", it.Message)
+	}
 	if err := r.broken(); err != nil {
 		return nil, err
 	}
@@ -85,8 +89,18 @@ func (s *Store) EnterTenant(ctx context.Context, n NewTenant) (t *Tenant, err er
 		n.ID = plant.NewID()
 	}
 	err = s.db.InShared(ctx, func(ctx context.Context, tx pgx.Tx) error {
+		// What would stop the last step is asked before the first, so that a
+		// mistake leaves no half of a tenant.
+		var taken bool
+		if err := tx.QueryRow(ctx, `SELECT EXISTS (SELECT FROM logins WHERE email = $1 AND tenant_id NOT IN (SELECT id FROM tenants WHERE key = $2))`,
+			n.Admin.Email, n.Key).Scan(&taken); err != nil {
+			return fmt.Errorf("looking for the admin's log-in: %w", err)
+		}
+		if taken {
+			return errEmailTaken()
+		}
 		if _, err := tx.Exec(ctx, `INSERT INTO tenants (id, key, name, schema_name, role_name, state, created_at, updated_at)
-			VALUES ($1, $2, $3, $4, $5, 'provisioning', $6, $6) ON CONFLICT (key) DO NOTHING`,
+			VALUES ($1, $2, $3, $4, $5, 'provisioning', $6, $6) ON CONFLICT (key) DO UPDATE SET name = excluded.name WHERE tenants.state = 'provisioning'`,
 			n.ID, n.Key, n.Name, postgres.Schema(n.ID), postgres.Role(n.ID), s.stamp()); err != nil {
 			if code, _ := postgres.Code(err); code == postgres.CodeCheck {
 				return fault.NewInvalid(fault.Item{Location: "key", Rule: "key", Message: "must be lower-case letters, digits and dashes"})

@@ -90,10 +90,12 @@ func (x Users) create(ctx context.Context, w *writing, u *User) error {
 		return fmt.Errorf("entering log-in: %w", err)
 	}
 	if tag.RowsAffected() == 0 {
-		return fault.New(fault.Conflict, "another user already has this email")
+		return errEmailTaken()
 	}
 	return nil
 }
+
+func errEmailTaken() error { return fault.New(fault.Conflict, "another user already has this email") }
 
 // Update changes a user. The last active admin stays one.
 func (x Users) Update(ctx context.Context, who Actor, id string, expected int64, change func(*User) error) (u *User, err error) {
