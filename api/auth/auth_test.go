@@ -85,6 +85,7 @@ func newWorld(t testing.TB) *world {
 	must(t, err)
 	must(t, w.keys.Load(t.Context()))
 	w.Service = New(w.cfg, w.keys, w.store, directory.NewStore(), h, discard(), w.time)
+	w.sync()
 	return w
 }
 
@@ -112,6 +113,7 @@ func TestOnlyOurTokens(t *testing.T) {
 	if !w.accepts(good) {
 		t.Fatal("a good token is refused")
 	}
+	acme, _ := w.dir.TenantByKey("acme")
 	s := w.keys.current()
 	_, foreign, err := ed25519.GenerateKey(rand.Reader)
 	must(t, err)
@@ -123,7 +125,7 @@ func TestOnlyOurTokens(t *testing.T) {
 		now := w.time()
 		c := claims{
 			RegisteredClaims: jwt.RegisteredClaims{Issuer: w.cfg.Issuer, Audience: jwt.ClaimStrings{w.cfg.Audience}, Subject: plant.NewID().String(), IssuedAt: jwt.NewNumericDate(now), ExpiresAt: jwt.NewNumericDate(now.Add(time.Minute))},
-			Tenant:           plant.NewID().String(), Role: "admin", Family: plant.NewID().String(),
+			Tenant:           acme.ID.String(), Role: "admin", Family: plant.NewID().String(),
 		}
 		tok := jwt.NewWithClaims(method, &c)
 		tok.Header["kid"], tok.Header["typ"] = s.kid, tokenType
@@ -286,7 +288,7 @@ func TestRotationRefusesNobody(t *testing.T) {
 				t.Fatalf("false refusal: %v", err)
 			}
 		}
-		token, err := a.sign(masterdata.Login{Family: plant.NewID(), Tenant: plant.NewID(), User: plant.NewID()}, "viewer")
+		token, err := a.sign(masterdata.Login{Family: plant.NewID(), Tenant: plant.NewID(), User: plant.NewID()}, &masterdata.User{UserFields: masterdata.UserFields{Role: "viewer"}})
 		must(t, err)
 		kids[a.current().kid] = true
 		live = append(live, minted{token, w.time().Add(w.cfg.Access)})
@@ -302,7 +304,7 @@ func TestRotationRefusesNobody(t *testing.T) {
 	}
 	// The control: without the time of publishing, the other process refuses.
 	must(t, a.add(t.Context(), w.time(), w.time().Add(-time.Second)))
-	token, err := a.sign(masterdata.Login{Family: plant.NewID(), Tenant: plant.NewID(), User: plant.NewID()}, "viewer")
+	token, err := a.sign(masterdata.Login{Family: plant.NewID(), Tenant: plant.NewID(), User: plant.NewID()}, &masterdata.User{UserFields: masterdata.UserFields{Role: "viewer"}})
 	must(t, err)
 	if _, err := b.verify(token); !refused(err) {
 		t.Errorf("a key that signs at once is known elsewhere: %v, so the test proves nothing", err)
@@ -435,7 +437,7 @@ func FuzzVerify(f *testing.F) {
 	public, private, err := ed25519.GenerateKey(rand.Reader)
 	must(f, err)
 	k.ring.Store(&[]signer{{kid: "k", public: public, private: private, from: time.Unix(0, 0), until: time.Now().Add(time.Hour)}})
-	good, err := k.sign(masterdata.Login{Family: plant.NewID(), Tenant: plant.NewID(), User: plant.NewID()}, "admin")
+	good, err := k.sign(masterdata.Login{Family: plant.NewID(), Tenant: plant.NewID(), User: plant.NewID()}, &masterdata.User{UserFields: masterdata.UserFields{Role: "admin"}})
 	must(f, err)
 	if _, err := k.verify(good); err != nil {
 		f.Fatal(err)
@@ -459,7 +461,7 @@ func TestTokenHoldsNoSecret(t *testing.T) {
 	var c map[string]any
 	must(t, json.Unmarshal(body, &c))
 	for name := range c {
-		if !strings.Contains(" iss aud sub jti iat nbf exp tid role fam ", " "+name+" ") {
+		if !strings.Contains(" iss aud sub jti iat nbf exp tid role fam ver ", " "+name+" ") {
 			t.Errorf("claim %s", name)
 		}
 	}

@@ -2,7 +2,10 @@ package auth
 
 import (
 	"errors"
+	"fmt"
 	"time"
+
+	"github.com/foodflow/foodflow/internal/masterdata"
 )
 
 // Config is the law of tokens.
@@ -49,7 +52,7 @@ func (c Config) Validate() error {
 	}
 	must(c.Issuer != "", "auth.issuer: must not be empty")
 	must(c.Audience != "", "auth.audience: must not be empty")
-	must(c.Access > 0, "auth.access: must be positive")
+	must(c.Access > 0 && c.Access+leeway < masterdata.RevocationKept, fmt.Sprintf("auth.access: must be positive and end before a revocation does, %s", masterdata.RevocationKept))
 	must(c.Refresh > c.Access, "auth.refresh: must be longer than auth.access")
 	must(c.Grace >= 0 && c.Grace <= time.Minute, "auth.grace: must be 0 to 1m")
 	must(c.Publish >= refreshKeys, "auth.publish: must be at least the interval at which keys are read, 30s")

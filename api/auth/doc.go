@@ -12,8 +12,13 @@
 // minted twice and nobody is logged out by accident. A refresh token used again
 // after the grace ends every token of its log-in.
 //
-// Limits. An access token lives out its half hour after a change of role; a
-// suspended tenant is refused at once. Log-in throttling counts per process.
+// An access token is refused once its user was deleted, deactivated or given
+// another role or password, once its log-in was ended, and once its tenant is
+// suspended or gone: the directory says so, within a second of the change and also
+// with Postgres away. A token names the version of the user that it was made for,
+// so no clock is trusted.
+//
+// Limits. Log-in throttling counts per process.
 //
 // Failure. Postgres down: log-in and refresh are unavailable, access tokens and
 // API keys go on being accepted, since both are checked from memory.

@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -86,7 +87,33 @@ func (s *Service) Login(ctx context.Context, email, clear, source string) (*Toke
 		return nil, wrong
 	}
 	s.accounts.clear(account)
+	if err := s.known(ctx, tenant); err != nil {
+		return nil, err
+	}
 	return s.begin(ctx, tenant, u)
+}
+
+// knownWithin is how long a log-in waits for its tenant to be known here: longer
+// than a change takes to reach the directory.
+const knownWithin = 2 * time.Second
+
+// known waits until the directory has a tenant, which has just been made: a token
+// that is handed out before would be refused.
+func (s *Service) known(ctx context.Context, tenant plant.ID) error {
+	ctx, cancel := context.WithTimeout(ctx, knownWithin)
+	defer cancel()
+	look := time.NewTicker(20 * time.Millisecond)
+	defer look.Stop()
+	for {
+		if _, ok := s.dir.Tenant(tenant); ok {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return fault.NewUnavailable(time.Second, ctx.Err(), "the tenant is not known to this process yet")
+		case <-look.C:
+		}
+	}
 }
 
 // enter counts a try on an account from a source, or refuses it.
@@ -115,14 +142,14 @@ func (s *Service) begin(ctx context.Context, tenant plant.ID, u *masterdata.User
 	if err != nil {
 		return nil, err
 	}
-	if err := s.store.LoggedIn(ctx, masterdata.Actor{Tenant: tenant, Name: "user:" + u.ID.String()}, u.ID); err != nil {
-		return nil, err
+	if err := s.store.LoggedIn(ctx, masterdata.Actor{Tenant: tenant, Name: "user:" + u.ID.String()}, u.ID, u.Version); err != nil {
+		return nil, errors.Join(err, s.store.EndLogin(ctx, hash(refresh)))
 	}
-	return s.tokens(l, u.Role, refresh)
+	return s.tokens(l, u, refresh)
 }
 
-func (s *Service) tokens(l masterdata.Login, role, refresh string) (*Tokens, error) {
-	access, err := s.keys.sign(l, role)
+func (s *Service) tokens(l masterdata.Login, u *masterdata.User, refresh string) (*Tokens, error) {
+	access, err := s.keys.sign(l, u)
 	if err != nil {
 		return nil, err
 	}
@@ -170,7 +197,7 @@ func (s *Service) Refresh(ctx context.Context, token string) (*Tokens, error) {
 		return nil, ended
 	case masterdata.TokenRotated, masterdata.TokenRepeated:
 	}
-	if t, ok := s.dir.Tenant(l.Tenant); ok && t.Suspended {
+	if t, ok := s.dir.Tenant(l.Tenant); !ok || t.Suspended {
 		return nil, ended
 	}
 	u, err := s.store.Users().Get(ctx, l.Tenant, l.User.String())
@@ -180,7 +207,7 @@ func (s *Service) Refresh(ctx context.Context, token string) (*Tokens, error) {
 	if err != nil {
 		return nil, err
 	}
-	return s.tokens(l, u.Role, next)
+	return s.tokens(l, u, next)
 }
 
 // Logout ends the log-in that a refresh token belongs to. One that is unknown
@@ -212,11 +239,31 @@ func (s *Service) Authenticate(r *http.Request) (Principal, error) {
 	if err != nil {
 		return Principal{}, err
 	}
-	if t, ok := s.dir.Tenant(p.Tenant); ok && t.Suspended {
-		return Principal{}, fault.New(fault.Unauthenticated, "the access token is not valid")
+	if err := s.stands(p); err != nil {
+		return Principal{}, &fault.Error{Kind: fault.Unauthenticated, Detail: "the access token is not valid", Cause: err}
 	}
 	return p, nil
 }
+
+// stands holds a token that is right in itself against what the directory knows:
+// the tenant is there, the user is as it was, the log-in was not ended.
+func (s *Service) stands(p Principal) error {
+	t, ok := s.dir.Tenant(p.Tenant)
+	switch {
+	case !ok:
+		return errNoTenant
+	case t.Suspended:
+		return directory.ErrTenantSuspended
+	case s.dir.Revoked(p.Tenant, p.Subject, p.version), s.dir.Revoked(p.Tenant, p.Family, 0):
+		return errRevoked
+	}
+	return nil
+}
+
+var (
+	errNoTenant = errors.New("there is no such tenant")
+	errRevoked  = errors.New("the access token is revoked")
+)
 
 func (s *Service) byKey(key string) (Principal, error) {
 	p, err := s.dir.Authenticate(key, s.now())

@@ -34,6 +34,8 @@ type Principal struct {
 	// key.
 	Roles []string
 	Key   bool
+
+	version int64 // of the user that the token was made for
 }
 
 // Actor is the principal as events and audit rows name it.
@@ -51,10 +53,12 @@ type claims struct {
 	Tenant string `json:"tid"`
 	Role   string `json:"role"`
 	Family string `json:"fam"`
+	// Version is the user's when the token was made.
+	Version int64 `json:"ver"`
 }
 
 // sign makes an access token.
-func (k *Keys) sign(l masterdata.Login, role string) (string, error) {
+func (k *Keys) sign(l masterdata.Login, u *masterdata.User) (string, error) {
 	s := k.current()
 	if s == nil {
 		return "", fault.NewUnavailable(5*time.Second, nil, "no signing key is in force yet")
@@ -65,7 +69,7 @@ func (k *Keys) sign(l masterdata.Login, role string) (string, error) {
 			Issuer: k.cfg.Issuer, Audience: jwt.ClaimStrings{k.cfg.Audience}, Subject: l.User.String(), ID: plant.NewID().String(),
 			IssuedAt: jwt.NewNumericDate(now), NotBefore: jwt.NewNumericDate(now), ExpiresAt: jwt.NewNumericDate(now.Add(k.cfg.Access)),
 		},
-		Tenant: l.Tenant.String(), Role: role, Family: l.Family.String(),
+		Tenant: l.Tenant.String(), Role: u.Role, Family: l.Family.String(), Version: u.Version,
 	})
 	t.Header["kid"], t.Header["typ"] = s.kid, tokenType
 	text, err := t.SignedString(s.private)
@@ -117,6 +121,6 @@ func (k *Keys) verify(text string) (Principal, error) {
 		}
 		*f.id = id
 	}
-	p.Roles = []string{c.Role}
+	p.Roles, p.version = []string{c.Role}, c.Version
 	return p, nil
 }

@@ -37,6 +37,8 @@ func (s *Store) Apply(e *schemas.DirectoryEntry) error {
 		err = set(s, &s.reasons, e)
 	case KindAPIKey:
 		err = set(s, &s.keys, e, s.keepNoted)
+	case KindRevocation:
+		err = set(s, &s.revoked, e)
 	default:
 		return nil
 	}
@@ -78,6 +80,8 @@ func (s *Store) Remove(key string) error {
 		drop(s, &s.reasons, id)
 	case KindAPIKey:
 		drop(s, &s.keys, id)
+	case KindRevocation:
+		drop(s, &s.revoked, id)
 	default:
 		return nil
 	}
@@ -179,6 +183,8 @@ func EntryOf(version int64, thing any) (schemas.DirectoryEntry, error) {
 		return Entry(KindStopReason, v.Tenant, v.ID, version, v)
 	case APIKey:
 		return Entry(KindAPIKey, v.Tenant, v.ID, version, v)
+	case Revocation:
+		return Entry(KindRevocation, v.Tenant, v.ID, version, v)
 	}
 	return schemas.DirectoryEntry{}, fmt.Errorf("encoding %T: %w", thing, ErrEntry)
 }

@@ -15,6 +15,10 @@
 // exist, and refuses a revoked or expired key from the moment the entry is
 // applied: nothing is cached that a revocation would have to reach.
 //
+// Revoked says the same of access tokens, which nobody looks up: of a user who was
+// deleted, deactivated or given another role or password, and of a log-in that
+// was ended. masterdata takes such entries back when the tokens have ended.
+//
 // Using notes at most once a minute that a key is used, for package keyuse to
 // tell; in between it is one comparison.
 //

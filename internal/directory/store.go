@@ -26,6 +26,7 @@ type Store struct {
 	calendars kind[Calendar]
 	reasons   kind[StopReason]
 	keys      kind[APIKey] // by ID and by (zero, Public)
+	revoked   kind[Revocation]
 	uses      uses
 	changes   atomic.Uint64
 	deletions atomic.Uint64
@@ -50,6 +51,8 @@ func NewStore() *Store {
 	initKind(&s.calendars, func(c *Calendar) (plant.ID, plant.ID, string) { return c.ID, c.Tenant, c.Key })
 	initKind(&s.reasons, func(r *StopReason) (plant.ID, plant.ID, string) { return r.ID, r.Tenant, r.Key })
 	initKind(&s.keys, func(k *APIKey) (plant.ID, plant.ID, string) { return k.ID, plant.ID{}, k.Public })
+	// Nobody asks for one by a key; its id is the space of the only one.
+	initKind(&s.revoked, func(r *Revocation) (plant.ID, plant.ID, string) { return r.ID, r.ID, KindRevocation })
 	return s
 }
 
@@ -108,6 +111,13 @@ func (s *Store) Calendar(id plant.ID) (*Calendar, bool) { return findID(s, &s.ca
 // StopReason finds a tenant's stop reason by its id or its key.
 func (s *Store) StopReason(tenant plant.ID, idOrKey string) (*StopReason, bool) {
 	return findEither(s, &s.reasons, tenant, idOrKey)
+}
+
+// Revoked says whether an access token may no longer be taken that was made for a
+// version of a tenant's user. It is asked for a log-in with version 0.
+func (s *Store) Revoked(tenant, id plant.ID, version int64) bool {
+	r, ok := findID(s, &s.revoked, id)
+	return ok && r.Tenant == tenant && (r.Below == 0 || version < r.Below)
 }
 
 // Tenants, Lines and Sensors visit all there are, in no order.

@@ -15,6 +15,7 @@ const (
 	KindProduct    = "product"
 	KindCalendar   = "calendar"
 	KindStopReason = "stop_reason"
+	KindRevocation = "revocation"
 )
 
 // The ways a sensor's detector can be set.
@@ -150,6 +151,16 @@ type CalendarException struct {
 	Date   string  `json:"date" format:"date" example:"2026-12-25"`
 	Reason string  `json:"reason,omitempty" maxLength:"200" example:"Christmas"`
 	Shifts []Shift `json:"shifts,omitempty" doc:"at most 24"`
+}
+
+// Revocation refuses access tokens that have not ended yet: those of a user, or
+// of one log-in.
+type Revocation struct {
+	ID     plant.ID `json:"id"` // the user's or the log-in's
+	Tenant plant.ID `json:"tenant_id"`
+	// Below is the version of the user that a token must be made for at least;
+	// 0: no token is taken.
+	Below int64 `json:"below,omitempty"`
 }
 
 // APIKey is a key as the directory knows it: never the secret.

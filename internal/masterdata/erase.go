@@ -50,6 +50,12 @@ func (s *Store) Retract(ctx context.Context, id plant.ID) (n int64, err error) {
 			}
 			n += tag.RowsAffected()
 		}
+		tag, err := w.tx.Exec(ctx, `INSERT INTO foodflow.outbox (tenant_id, kind, subject_kind, subject_id, version)
+			SELECT tenant_id, 'tombstone', $2, id, 0 FROM foodflow.revocations WHERE tenant_id = $1`, id, directory.KindRevocation)
+		if err != nil {
+			return fmt.Errorf("queueing tombstones of revocations: %w", err)
+		}
+		n += tag.RowsAffected()
 		if err := w.retract(ctx, directory.KindTenant, id, 1<<62); err != nil {
 			return err
 		}
@@ -74,7 +80,8 @@ func (s *Store) Queued(ctx context.Context, id plant.ID) (n int64, err error) {
 func (s *Store) Erase(ctx context.Context, id, job plant.ID) error {
 	return s.db.InShared(ctx, func(ctx context.Context, tx pgx.Tx) error {
 		for _, q := range []string{
-			"DELETE FROM outbox WHERE tenant_id = $1", "DELETE FROM outbox_refused WHERE tenant_id = $1", "DELETE FROM logins WHERE tenant_id = $1",
+			"DELETE FROM outbox WHERE tenant_id = $1", "DELETE FROM outbox_refused WHERE tenant_id = $1", "DELETE FROM revocations WHERE tenant_id = $1",
+			"DELETE FROM logins WHERE tenant_id = $1",
 			"DELETE FROM token_families WHERE tenant_id = $1", "DELETE FROM tenants WHERE id = $1",
 		} {
 			if _, err := tx.Exec(ctx, q, id); err != nil {

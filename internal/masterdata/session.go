@@ -82,7 +82,7 @@ func (s *Store) Rotate(ctx context.Context, hash, successor []byte, grace, life 
 				return nil
 			}
 			out = TokenReused
-			return endFamily(ctx, tx, l.Family, now, "reuse")
+			return endFamily(ctx, tx, l.Tenant, l.Family, now, "reuse")
 		}
 		out = TokenRotated
 		if _, err := tx.Exec(ctx, "UPDATE refresh_tokens SET spent_at = $2 WHERE hash = $1", hash, now); err != nil {
@@ -96,23 +96,29 @@ func (s *Store) Rotate(ctx context.Context, hash, successor []byte, grace, life 
 	return l, out, err
 }
 
-func endFamily(ctx context.Context, tx pgx.Tx, family plant.ID, now time.Time, reason string) error {
+// endFamily ends a log-in with the access tokens that are out.
+func endFamily(ctx context.Context, tx pgx.Tx, tenant, family plant.ID, now time.Time, reason string) error {
 	if _, err := tx.Exec(ctx, "UPDATE token_families SET revoked_at = $2, reason = $3 WHERE id = $1 AND revoked_at IS NULL", family, now, reason); err != nil {
 		return fmt.Errorf("ending log-in: %w", err)
 	}
-	return nil
+	w := &writing{tx: tx, who: System(tenant), now: now}
+	return w.revoke(ctx, family, 0)
 }
 
 // EndLogin ends the log-in that a refresh token belongs to; one that is unknown
 // has nothing to end.
 func (s *Store) EndLogin(ctx context.Context, hash []byte) error {
 	return s.db.InShared(ctx, func(ctx context.Context, tx pgx.Tx) error {
-		_, err := tx.Exec(ctx, `UPDATE token_families SET revoked_at = $2, reason = 'logout'
-			WHERE id = (SELECT family_id FROM refresh_tokens WHERE hash = $1) AND revoked_at IS NULL`, hash, s.stamp())
-		if err != nil {
-			return fmt.Errorf("ending log-in: %w", err)
+		var tenant, family plant.ID
+		err := tx.QueryRow(ctx, `SELECT tenant_id, id FROM token_families
+			WHERE id = (SELECT family_id FROM refresh_tokens WHERE hash = $1) AND revoked_at IS NULL`, hash).Scan(&tenant, &family)
+		if errors.Is(err, pgx.ErrNoRows) {
+			return nil
 		}
-		return nil
+		if err != nil {
+			return fmt.Errorf("finding log-in: %w", err)
+		}
+		return endFamily(ctx, tx, tenant, family, s.stamp(), "logout")
 	})
 }
 
@@ -128,12 +134,16 @@ func (s *Store) EndLogins(ctx context.Context, tenant, user plant.ID, reason str
 	})
 }
 
-// Purge forgets log-ins that ended a day ago and keys that nobody trusts.
+// Purge forgets log-ins that ended a day ago, revocations of tokens that have
+// ended by themselves and keys that nobody trusts.
 func (s *Store) Purge(ctx context.Context) error {
 	return s.db.InShared(ctx, func(ctx context.Context, tx pgx.Tx) error {
 		before := s.stamp().Add(-24 * time.Hour)
 		if _, err := tx.Exec(ctx, "DELETE FROM token_families WHERE expires_at < $1 OR revoked_at < $1", before); err != nil {
 			return fmt.Errorf("purging log-ins: %w", err)
+		}
+		if err := forgetRevocations(ctx, tx, s.stamp()); err != nil {
+			return err
 		}
 		if _, err := tx.Exec(ctx, "DELETE FROM signing_keys WHERE trusted_until < $1", before); err != nil {
 			return fmt.Errorf("purging signing keys: %w", err)

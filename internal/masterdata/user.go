@@ -97,21 +97,28 @@ func (x Users) create(ctx context.Context, w *writing, u *User) error {
 
 func errEmailTaken() error { return fault.New(fault.Conflict, "another user already has this email") }
 
-// Update changes a user. The last active admin stays one.
+// Update changes a user. The last active admin stays one. Access tokens from before
+// a change of role, password or activity are refused.
 func (x Users) Update(ctx context.Context, who Actor, id string, expected int64, change func(*User) error) (u *User, err error) {
 	err = x.s.write(ctx, who, func(ctx context.Context, w *writing) error {
+		var before User
 		u, err = x.r.update(ctx, w, id, expected, "", func(u *User) error {
-			email := u.Email
+			before = *u
 			if err := change(u); err != nil {
 				return err
 			}
-			if u.Email != email {
+			if u.Email != before.Email {
 				return fault.NewInvalid(fault.Item{Location: "email", Rule: "immutable", Message: "can't be changed"})
 			}
 			return nil
 		})
 		if err != nil {
 			return err
+		}
+		if u.Role != before.Role || u.Active != before.Active || u.Hash != before.Hash {
+			if err := w.revoke(ctx, u.ID, u.Version); err != nil {
+				return err
+			}
 		}
 		return adminLeft(ctx, w)
 	})
@@ -130,6 +137,9 @@ func (x Users) Delete(ctx context.Context, who Actor, id string, expected int64)
 		}
 		if _, err := w.tx.Exec(ctx, "DELETE FROM foodflow.logins WHERE user_id = $1", u.ID); err != nil {
 			return fmt.Errorf("removing log-in: %w", err)
+		}
+		if err := w.revoke(ctx, u.ID, 0); err != nil {
+			return err
 		}
 		return adminLeft(ctx, w)
 	})
@@ -176,11 +186,17 @@ func (s *Store) Login(ctx context.Context, email string) (tenant plant.ID, u *Us
 	return tenant, u, err
 }
 
-// LoggedIn notes when a user last logged in; it is no change of the user.
-func (s *Store) LoggedIn(ctx context.Context, who Actor, id plant.ID) error {
+// LoggedIn notes when a user last logged in; it is no change of the user. A user
+// who has changed since the password was looked at is Unavailable: it may have been
+// the password, and who comes in by the old one must not stay.
+func (s *Store) LoggedIn(ctx context.Context, who Actor, id plant.ID, version int64) error {
 	return s.write(ctx, who, func(ctx context.Context, w *writing) error {
-		if _, err := w.tx.Exec(ctx, "UPDATE users SET last_login_at = $2 WHERE id = $1", id, w.now); err != nil {
+		tag, err := w.tx.Exec(ctx, "UPDATE users SET last_login_at = $2 WHERE id = $1 AND version = $3", id, w.now, version)
+		if err != nil {
 			return fmt.Errorf("noting log-in: %w", err)
+		}
+		if tag.RowsAffected() == 0 {
+			return fault.NewUnavailable(time.Second, nil, "the user has just changed")
 		}
 		return w.audit(ctx, "UserLoggedIn", "user/"+id.String(), map[string]any{})
 	})

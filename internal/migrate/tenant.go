@@ -26,6 +26,7 @@ func grantShared(ctx context.Context, db *sql.DB) error {
 		"GRANT INSERT ON "+SharedSchema+".outbox TO "+groupRole,
 		"GRANT SELECT, INSERT, UPDATE, DELETE ON "+SharedSchema+".logins TO "+groupRole,
 		"GRANT SELECT, INSERT, UPDATE ON "+SharedSchema+".audit_heads TO "+groupRole,
+		"GRANT SELECT, INSERT, UPDATE ON "+SharedSchema+".revocations TO "+groupRole,
 		// The last statement is the one upToDate looks for.
 		"GRANT USAGE ON SCHEMA "+SharedSchema+" TO "+groupRole,
 	)
