@@ -43,6 +43,9 @@ func (c *Client) Close() { c.http.CloseIdleConnections() }
 // Database is the database the client works in.
 func (c *Client) Database() string { return c.cfg.Database }
 
+// Cluster is what the database is replicated on, "" on one server.
+func (c *Client) Cluster() string { return c.cfg.Cluster }
+
 // Exception is an error that ClickHouse answered with.
 type Exception struct {
 	Status int

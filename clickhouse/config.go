@@ -15,6 +15,8 @@ type Config struct {
 	URL string
 	// Database holds the tables; it is created when missing.
 	Database string
+	// Cluster is what the database is replicated on; "" is one server.
+	Cluster  string
 	User     string
 	Password string
 	// TLS is what https trusts and shows.

@@ -33,18 +33,37 @@ func (r *Rows) Tables(ctx context.Context) ([]string, error) {
 
 // Partitions lists the partitions of a table that hold rows of a tenant.
 func (r *Rows) Partitions(ctx context.Context, table string, tenant plant.ID) ([]string, error) {
-	return r.list(ctx, "SELECT DISTINCT _partition_id AS p FROM "+quote(table)+" WHERE tenant_id = {tenant:UUID} ORDER BY p", of(tenant))
+	return r.list(ctx, "SELECT DISTINCT _partition_id AS p FROM "+r.once(table)+" WHERE tenant_id = {tenant:UUID} ORDER BY p", of(tenant))
 }
 
 // Count counts a tenant's rows in a table.
 func (r *Rows) Count(ctx context.Context, table string, tenant plant.ID) (int64, error) {
-	return r.count(ctx, "SELECT count() FROM "+quote(table)+" WHERE tenant_id = {tenant:UUID}", of(tenant))
+	return r.count(ctx, "SELECT count() FROM "+r.once(table)+" WHERE tenant_id = {tenant:UUID}", of(tenant))
+}
+
+// Left counts a tenant's rows in a table on every replica: as often as there are
+// copies of them. A server that doesn't answer is an error, no proof.
+func (r *Rows) Left(ctx context.Context, table string, tenant plant.ID) (int64, error) {
+	s := of(tenant)
+	s.Set("skip_unavailable_shards", "0")
+	return r.count(ctx, "SELECT count() FROM "+r.on("clusterAllReplicas", table)+" WHERE tenant_id = {tenant:UUID}", s)
+}
+
+// once is a table with each of its rows once: one replica of each shard.
+func (r *Rows) once(table string) string { return r.on("cluster", table) }
+
+// on is a table by way of a function of clusters; on one server, itself.
+func (r *Rows) on(function, table string) string {
+	if r.ch.Cluster() == "" {
+		return quote(table)
+	}
+	return function + "(" + literal(r.ch.Cluster()) + ", " + literal(r.ch.Database()) + ", " + literal(table) + ")"
 }
 
 // Write writes a tenant's rows of a partition to w as lines of JSON, and gives
 // how many. Rows that come meanwhile may be among them.
 func (r *Rows) Write(ctx context.Context, table, partition string, tenant plant.ID, w io.Writer) (int64, error) {
-	where := " FROM " + quote(table) + " WHERE tenant_id = {tenant:UUID} AND _partition_id = {partition:String}"
+	where := " FROM " + r.once(table) + " WHERE tenant_id = {tenant:UUID} AND _partition_id = {partition:String}"
 	s := of(tenant)
 	s.Set("param_partition", partition)
 	atLeast, err := r.count(ctx, "SELECT count()"+where, s)
@@ -63,12 +82,22 @@ func (r *Rows) Write(ctx context.Context, table, partition string, tenant plant.
 	return lines.n, nil
 }
 
-// Delete removes a tenant's rows from a table and waits until that is done.
+// clusterPatience is how long the servers of a cluster may take to delete rows,
+// in seconds: a mutation writes every part anew that holds some.
+const clusterPatience = "3600"
+
+// Delete removes a tenant's rows from a table, on every server of a cluster, and
+// waits until that is done.
 func (r *Rows) Delete(ctx context.Context, table string, tenant plant.ID) error {
 	// An id has only hexadecimal digits and dashes; a mutation is stored as text
 	// and takes no parameters.
-	s := url.Values{"mutations_sync": {"2"}}
-	if err := r.ch.Stream(ctx, "ALTER TABLE "+quote(table)+" DELETE WHERE tenant_id = toUUID('"+tenant.String()+"')", s, io.Discard); err != nil {
+	s, on := url.Values{"mutations_sync": {"2"}}, ""
+	if c := r.ch.Cluster(); c != "" {
+		on = " ON CLUSTER " + literal(c)
+		s.Set("distributed_ddl_task_timeout", clusterPatience)
+		s.Set("distributed_ddl_output_mode", "throw")
+	}
+	if err := r.ch.Stream(ctx, "ALTER TABLE "+quote(table)+on+" DELETE WHERE tenant_id = toUUID('"+tenant.String()+"')", s, io.Discard); err != nil {
 		return classify(fmt.Errorf("deleting from %s: %w", table, err))
 	}
 	return nil
@@ -77,6 +106,10 @@ func (r *Rows) Delete(ctx context.Context, table string, tenant plant.ID) error 
 func of(tenant plant.ID) url.Values { return url.Values{"param_tenant": {tenant.String()}} }
 
 func quote(table string) string { return "`" + strings.ReplaceAll(table, "`", "") + "`" }
+
+func literal(s string) string {
+	return "'" + strings.NewReplacer(`\`, `\\`, "'", `\'`).Replace(s) + "'"
+}
 
 func (r *Rows) list(ctx context.Context, statement string, s url.Values) ([]string, error) {
 	out, err := r.ch.Exec(ctx, statement+" FORMAT TSV", s)

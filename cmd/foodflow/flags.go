@@ -154,6 +154,7 @@ type replicaFlags struct {
 type clickhouseFlags struct {
 	URL         string        `help:"HTTP interface of ClickHouse." name:"url" placeholder:"URL"`
 	Database    string        `help:"Database of the tables." default:"foodflow"`
+	Cluster     string        `help:"Cluster that the tables are replicated on; one server without it." placeholder:"NAME"`
 	User        string        `help:"User." default:"default"`
 	Password    string        `help:"Password of the user." secret:""`
 	TLS         clientTLS     `embed:"" prefix:"tls-"`
@@ -164,7 +165,7 @@ type clickhouseFlags struct {
 
 func (f clickhouseFlags) config() clickhouse.Config {
 	c := clickhouse.DefaultConfig()
-	c.URL, c.Database, c.User, c.Password, c.TLS = f.URL, f.Database, f.User, f.Password, f.TLS.files()
+	c.URL, c.Database, c.Cluster, c.User, c.Password, c.TLS = f.URL, f.Database, f.Cluster, f.User, f.Password, f.TLS.files()
 	c.Conns, c.Compression, c.Timeout = f.Connections, f.Compression, f.Timeout
 	return c
 }

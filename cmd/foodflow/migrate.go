@@ -67,7 +67,9 @@ func (c *migrateUpCmd) Run(e *env) error {
 		return err
 	}
 	defer ch.Close()
-	if err := ddl.Apply(e.ctx, ch, ddl.DefaultOptions()); err != nil {
+	tables := ddl.DefaultOptions()
+	tables.Cluster = ch.Cluster()
+	if err := ddl.Apply(e.ctx, ch, tables); err != nil {
 		return unfinished(err)
 	}
 	err = m.Up(e.ctx, show)

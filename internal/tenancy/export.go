@@ -41,7 +41,9 @@ type Rows interface {
 	Database() string
 	Tables(ctx context.Context) ([]string, error)
 	Partitions(ctx context.Context, table string, tenant plant.ID) ([]string, error)
+	// Count counts rows once each, Left every copy of them on whatever server.
 	Count(ctx context.Context, table string, tenant plant.ID) (int64, error)
+	Left(ctx context.Context, table string, tenant plant.ID) (int64, error)
 	Write(ctx context.Context, table, partition string, tenant plant.ID, w io.Writer) (int64, error)
 	Delete(ctx context.Context, table string, tenant plant.ID) error
 }

@@ -31,7 +31,7 @@ func (e *erasure) recount() error {
 	}
 	counts = map[string]int64{}
 	for _, t := range tables {
-		if counts[t], err = e.Rows.Count(e.ctx, t, e.id); err != nil {
+		if counts[t], err = e.Rows.Left(e.ctx, t, e.id); err != nil {
 			return err
 		}
 	}
