@@ -136,6 +136,8 @@ func (s *Server) admit(ctx huma.Context, next func(huma.Context)) {
 	ctx = huma.WithValue(ctx, principalKey{}, who)
 	if mayBeOld(r) {
 		ctx = huma.WithContext(ctx, postgres.AllowReplica(ctx.Context()))
+	} else if roles != nil && r.Method != http.MethodGet {
+		ctx = huma.WithContext(ctx, postgres.Followed(ctx.Context()))
 	}
 	next(ctx)
 }

@@ -2,12 +2,15 @@ package masterdata
 
 import (
 	"context"
+	"fmt"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/foodflow/foodflow/internal/fault"
 	"github.com/foodflow/foodflow/internal/plant"
 	"github.com/foodflow/foodflow/internal/postgres"
 	"github.com/foodflow/foodflow/internal/testkit"
@@ -123,5 +126,77 @@ func TestReplica(t *testing.T) {
 	}
 	for range 20 {
 		c.server()
+	}
+}
+
+// TestWhatIsWrittenIsReadElsewhere: who has the answer to a change finds it at
+// any other process, whether the replica keeps up or stands still. Control: a
+// change that isn't followed is missed there.
+func TestWhatIsWrittenIsReadElsewhere(t *testing.T) {
+	c := newCopied(t)
+	process := func() *Store {
+		cfg := postgres.DefaultConfig()
+		cfg.URL, cfg.Replica, cfg.ReplicaLag = c.db.Pool().Config().ConnString(), c.super.Config().ConnString(), c.db.MaxLag()
+		// As servers are by default; the tests' own confirm before they write.
+		at, query, _ := strings.Cut(cfg.URL, "?")
+		cfg.URL = at + "?" + query + "&options=-c%20synchronous_commit%3Don"
+		db, err := postgres.Open(t.Context(), cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(db.Close)
+		return New(db, time.Now)
+	}
+	here, elsewhere := process(), &copied{Store: process(), t: t, tenant: c.tenant, super: c.super}
+	n := 0
+	// written makes a change here and says whether it is found elsewhere at once.
+	written := func(ctx context.Context) bool {
+		t.Helper()
+		n++
+		r := StopReason{StopReasonFields: StopReasonFields{Key: fmt.Sprint("stop-", n), Name: "stop"}}
+		if err := here.StopReasons().Create(ctx, System(c.tenant), &r); err != nil {
+			t.Fatal(err)
+		}
+		_, err := elsewhere.StopReasons().Get(postgres.AllowReplica(t.Context()), c.tenant, r.Key)
+		if err != nil && fault.KindOf(err) != fault.NotFound {
+			t.Fatal(err)
+		}
+		return err == nil
+	}
+	followed := postgres.Followed(t.Context())
+	elsewhere.until("replica")
+	byReplica, took := 0, time.Duration(0)
+	for range 50 {
+		began := time.Now()
+		if !written(followed) {
+			t.Error("what was written is missed, while the replica keeps up")
+		}
+		took += time.Since(began)
+		if elsewhere.server() == "replica" {
+			byReplica++
+		}
+	}
+	t.Logf("with a replica that keeps up a change and its reading take %v", (took / 50).Round(100*time.Microsecond))
+	if byReplica == 0 {
+		t.Error("the replica answered nothing, so that it proves nothing")
+	}
+	for deadline, missed := time.Now().Add(time.Minute), false; !missed; {
+		elsewhere.until("replica")
+		c.replay(false)
+		missed = !written(t.Context())
+		c.replay(true)
+		if time.Now().After(deadline) {
+			t.Fatal("a change that is not followed is never missed: the test sees nothing")
+		}
+	}
+	for range 3 {
+		elsewhere.until("replica")
+		c.replay(false)
+		began := time.Now()
+		if !written(followed) {
+			t.Error("what was written is missed, while the replica stands still")
+		}
+		t.Logf("with a replica that stands still a change takes %v", time.Since(began).Round(time.Millisecond))
+		c.replay(true)
 	}
 }

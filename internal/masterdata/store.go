@@ -61,13 +61,17 @@ type writing struct {
 // tenant's writers.
 func (s *Store) write(ctx context.Context, who Actor, fn func(ctx context.Context, w *writing) error) error {
 	defer s.writes.note(who.Tenant)
-	return s.db.InTenant(ctx, who.Tenant, func(ctx context.Context, tx pgx.Tx) error {
+	err := s.db.InTenant(ctx, who.Tenant, func(ctx context.Context, tx pgx.Tx) error {
 		w := &writing{tx: tx, who: who, now: s.stamp()}
 		if err := w.alone(ctx); err != nil {
 			return err
 		}
 		return fn(ctx, w)
 	})
+	if err == nil {
+		s.db.Settle(ctx)
+	}
+	return err
 }
 
 // stamp is the clock in the resolution in which times are shown.

@@ -209,5 +209,6 @@ func (s *Store) changeTenant(ctx context.Context, idOrKey, event string, alter f
 	if err != nil {
 		return nil, err
 	}
+	s.db.Settle(ctx)
 	return t, nil
 }

@@ -8,8 +8,9 @@ import (
 )
 
 // writes remembers when each tenant last wrote through this process, so that it
-// reads what it wrote: a replica that is at most so far behind holds everything
-// that is older.
+// reads what it wrote, work on the stream included: a replica that is at most so
+// far behind holds everything that is older. Readers at other processes are seen
+// to by postgres.Settle.
 type writes struct {
 	mu   sync.Mutex // guards last
 	last map[plant.ID]time.Time

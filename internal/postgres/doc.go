@@ -12,7 +12,10 @@
 //
 // A replica, where one is named, answers reads whose context allows it
 // (AllowReplica, ReadTenant), while it is at most Config.ReplicaLag behind. It is
-// not asked while the primary can't be: how old it is can't be known then.
+// not asked while the primary can't be: how old it is can't be known then. A
+// change whose maker may read next (Followed, Settle) is answered once no process
+// reads the replica without it: within milliseconds, or, while the replica is
+// behind or away, after ReplicaLag.
 //
 // Failure. Connect errors, shutdowns and exhausted pools become
 // fault.Unavailable; every other error is returned as it is, wrapped.

@@ -35,6 +35,7 @@ type replica struct {
 	fresh time.Time  // the copy holds everything up to here
 
 	reads *prometheus.CounterVec
+	waits prometheus.Histogram
 }
 
 // mark is where the primary's log was at a time.
@@ -51,6 +52,7 @@ func newReplica(ctx context.Context, pool, primary *pgxpool.Pool, maxLag time.Du
 	r := &replica{
 		pool: pool, primary: primary, maxLag: maxLag, now: time.Now, cancel: cancel, done: make(chan struct{}),
 		reads: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "foodflow_postgres_reads_total", Help: "Reads that a replica may answer, by who did."}, []string{"server"}),
+		waits: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "foodflow_postgres_replica_wait_seconds", Help: "Time that changes waited for the replica, so that it isn't read without them.", Buckets: prometheus.ExponentialBuckets(0.001, 2, 13)}),
 	}
 	for _, s := range []string{"replica", "primary"} {
 		r.reads.WithLabelValues(s)
@@ -86,7 +88,7 @@ func (r *replica) look(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, r.maxLag)
 	defer cancel()
 	at := r.now() // before the question: what is committed by now lies before the answer
-	lsn, err := position(ctx, r.primary, "SELECT pg_current_wal_insert_lsn()::text")
+	lsn, err := position(ctx, r.primary, insertedTo)
 	if err != nil {
 		return err
 	}
@@ -97,7 +99,7 @@ func (r *replica) look(ctx context.Context) error {
 	}
 	r.mu.Unlock()
 	// A copy that was promoted is none any more.
-	replayed, err := position(ctx, r.pool, "SELECT CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn()::text END")
+	replayed, err := position(ctx, r.pool, replayedTo)
 	if err != nil {
 		return err
 	}
@@ -127,6 +129,12 @@ func (r *replica) lag() time.Duration {
 	defer r.mu.Unlock()
 	return r.now().Sub(r.fresh)
 }
+
+// What the primary has in its log, and what the copy has of it.
+const (
+	insertedTo = "SELECT pg_current_wal_insert_lsn()::text"
+	replayedTo = "SELECT CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn()::text END"
+)
 
 func position(ctx context.Context, pool *pgxpool.Pool, query string) (uint64, error) {
 	var text *string
@@ -205,7 +213,7 @@ func (db *DB) Register(reg prometheus.Registerer) {
 	if db.replica == nil || reg == nil {
 		return
 	}
-	reg.MustRegister(db.replica.reads, prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+	reg.MustRegister(db.replica.reads, db.replica.waits, prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "foodflow_postgres_replica_lag_seconds", Help: "How much older than the primary a read of the replica may be now.",
 	}, func() float64 { return db.replica.lag().Seconds() }))
 }
