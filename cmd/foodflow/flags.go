@@ -146,8 +146,8 @@ func (f postgresFlags) migrator(parallel int) migrate.Config {
 
 // replicaFlags name a copy of Postgres for reading.
 type replicaFlags struct {
-	URL string        `help:"Read-only replica of Postgres that GET requests are answered from." name:"url" placeholder:"URL" secret:""`
-	Lag time.Duration `help:"How much older than the primary such an answer may be. After a change a tenant is answered by the primary for so long." default:"2s"`
+	URL string        `help:"Read-only replica of Postgres, one server, that GET requests are answered from." name:"url" placeholder:"URL" secret:""`
+	Lag time.Duration `help:"How much older than the primary such an answer may be, the same for every api process. After a change a tenant is answered by the primary for so long; a change waits as long for a replica that is behind or away." default:"2s"`
 }
 
 // clickhouseFlags say how to reach ClickHouse.
