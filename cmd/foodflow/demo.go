@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/json"
@@ -53,12 +54,12 @@ func (u *upRun) seed(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("reading the demo key: %w", err)
 	}
-	m, err := migrate.New(migrate.Config{URL: u.postgres, Parallel: 1}, u.r.logger)
+	m, err := migrate.New(migrate.Config{URL: cmp.Or(u.PostgresDirect, u.postgres), Parallel: 1}, u.r.logger)
 	if err != nil {
 		return err
 	}
 	cfg := postgres.DefaultConfig()
-	cfg.URL = u.postgres
+	cfg.URL, cfg.Direct = u.postgres, u.PostgresDirect
 	db, err := postgres.Open(ctx, cfg)
 	if err != nil {
 		return err

@@ -14,7 +14,7 @@ func (in *installation) examine() (severities map[string]string, out string, cod
 	in.t.Helper()
 	cmd := exec.CommandContext(in.t.Context(), in.bin, "doctor", "--json", "--timeout", "60s", "--kafka-brokers", in.Kafka, "--registry-url", in.Registry, "--clickhouse-url", in.Clickhouse)
 	cmd.Dir = in.dir
-	cmd.Env = append(os.Environ(), "FOODFLOW_POSTGRES_URL="+in.Postgres)
+	cmd.Env = append(append(os.Environ(), in.env...), "FOODFLOW_POSTGRES_URL="+in.Postgres)
 	b, err := cmd.Output()
 	var ended *exec.ExitError
 	if err != nil && !errors.As(err, &ended) {

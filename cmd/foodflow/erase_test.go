@@ -21,7 +21,7 @@ type made struct {
 func (in *installation) tenants(out any, args ...string) {
 	in.t.Helper()
 	cmd := exec.CommandContext(in.t.Context(), in.bin, append([]string{"tenants"}, args...)...)
-	cmd.Env = append(os.Environ(), "FOODFLOW_POSTGRES_URL="+in.Postgres)
+	cmd.Env = append(append(os.Environ(), in.env...), "FOODFLOW_POSTGRES_URL="+in.Postgres)
 	cmd.Stderr = os.Stderr
 	text, err := cmd.Output()
 	if err != nil {
@@ -74,6 +74,13 @@ func (in *installation) until(what string, ok func() bool) time.Duration {
 func TestTenantLeaves(t *testing.T) {
 	in := install(t)
 	in.start()
+	in.tenantLeaves()
+	in.stop()
+}
+
+func (in *installation) tenantLeaves() {
+	t := in.t
+	t.Helper()
 	var acme made
 	in.tenants(&acme, "create", "acme", "Acme Foods", "--admin-email", "ana@acme.example", "--json")
 	ana := in.login(acme.Email, acme.Password)
@@ -140,5 +147,4 @@ func TestTenantLeaves(t *testing.T) {
 	}
 	t.Logf("refused by ingest %v after its suspension; deleted in %v; readings %+v, directory %+v, state %+v",
 		refused.Round(time.Millisecond), took.Round(time.Millisecond), report.ClickHouse.Tables["readings"], report.Kafka.Directory, report.Kafka.State)
-	in.stop()
 }

@@ -41,15 +41,19 @@ type upCmd struct {
 	RegistryURL    string   `help:"Use this schema registry." name:"registry-url" placeholder:"URL"`
 	ClickhouseURL  string   `help:"Use this ClickHouse." name:"clickhouse-url" placeholder:"URL"`
 	PostgresURL    string   `help:"Use this Postgres." name:"postgres-url" placeholder:"URL" secret:""`
+	PostgresDirect string   `help:"That Postgres itself, where postgres-url is a PgBouncer in transaction mode." name:"postgres-direct-url" placeholder:"URL" secret:""`
 	Partitions     int32    `help:"Partitions that lines are spread over, when topics are made." default:"4"`
 
 	Clickhouse accountFlags `embed:"" prefix:"clickhouse-"`
 }
 
-// Check names what is wrong with the accounts.
+// Check names what is wrong with the configuration.
 func (c *upCmd) Check() error {
 	if c.ClickhouseURL != "" && c.Clickhouse.Analysts != "" {
 		return errors.New("clickhouse.analysts: are accounts of the embedded engine; make users on the server at clickhouse.url")
+	}
+	if c.PostgresURL == "" && c.PostgresDirect != "" {
+		return errors.New("postgres.direct_url: needs postgres.url; the embedded Postgres has nothing before it")
 	}
 	_, err := c.Clickhouse.config()
 	return err
@@ -140,7 +144,7 @@ func (u *upRun) prepare() (err error) {
 func (u *upRun) environ() []string {
 	var env []string
 	if u.postgres != "" {
-		env = append(env, "FOODFLOW_POSTGRES_URL="+u.postgres, "FOODFLOW_POSTGRES_URL_FILE=")
+		env = append(env, "FOODFLOW_POSTGRES_URL="+u.postgres, "FOODFLOW_POSTGRES_URL_FILE=", "FOODFLOW_POSTGRES_DIRECT_URL="+u.PostgresDirect, "FOODFLOW_POSTGRES_DIRECT_URL_FILE=")
 	}
 	if u.Clickhouse.Password != "" {
 		env = append(env, "FOODFLOW_CLICKHOUSE_PASSWORD="+u.Clickhouse.Password, "FOODFLOW_CLICKHOUSE_PASSWORD_FILE=")

@@ -23,18 +23,37 @@ type Record struct {
 // over again.
 const handlePause = time.Second
 
+// groupSession is how long the partitions of a member that died wait for the next
+// one, and leaveLimit how long a member that ends waits to say so.
+const (
+	groupSession = 10 * time.Second
+	leaveLimit   = 3 * time.Second
+)
+
 // ReadGroup reads topics as a member of a consumer group until the context ends,
 // and returns nil then. handle gets records in order of their partition; offsets
 // are committed after it has returned nil, so each record is handled at least
 // once. An error of handle means "not now": the same records come again. A new
 // group starts at the earliest offset.
 func ReadGroup(ctx context.Context, c Config, group string, topics []string, log *slog.Logger, handle func(ctx context.Context, rs []Record) error) error {
+	life, end := context.WithCancel(context.WithoutCancel(ctx))
+	defer end()
 	cl, err := Client(c, kgo.ConsumerGroup(group), kgo.ConsumeTopics(topics...), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()),
-		kgo.DisableAutoCommit(), kgo.BlockRebalanceOnPoll())
+		kgo.DisableAutoCommit(), kgo.BlockRebalanceOnPoll(), kgo.SessionTimeout(groupSession), kgo.HeartbeatInterval(groupSession/4), kgo.WithContext(life))
 	if err != nil {
 		return err
 	}
-	defer cl.CloseAllowingRebalance()
+	defer func() {
+		// A join that is under way waits for members that died, and leaving waits
+		// for the join; only the end of the client's own life breaks it off. The
+		// commits are done, so a goodbye that isn't said costs the next member time.
+		leave, cancel := context.WithTimeout(life, leaveLimit)
+		defer cancel()
+		cl.AllowRebalance()
+		_ = cl.LeaveGroupContext(leave)
+		end()
+		cl.Close()
+	}()
 	for ctx.Err() == nil {
 		fs := cl.PollRecords(ctx, 500)
 		if fs.IsClientClosed() {

@@ -203,7 +203,7 @@ func granted(ctx context.Context, db *sql.DB, schema string) (ok bool, err error
 func version(ctx context.Context, db *sql.DB, schema string) (int64, error) {
 	var there bool
 	if err := db.QueryRowContext(ctx, "SELECT to_regclass($1) IS NOT NULL", schema+".goose_db_version").Scan(&there); err != nil {
-		return 0, fmt.Errorf("reading version of %s: %w", schema, err)
+		return 0, fmt.Errorf("reading version of %s: %w", schema, postgres.Explained(err))
 	}
 	if !there {
 		return 0, nil

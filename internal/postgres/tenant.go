@@ -76,7 +76,7 @@ func (db *DB) inPool(ctx context.Context, pool *pgxpool.Pool, settings string, f
 		if ctx.Err() != nil {
 			return fmt.Errorf("waiting for a postgres connection: %w", ctx.Err())
 		}
-		return fault.NewUnavailable(2*time.Second, err, "the master data can't be reached now")
+		return fault.NewUnavailable(2*time.Second, Explained(err), "the master data can't be reached now")
 	}
 	defer conn.Release()
 	err = pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error {
@@ -98,7 +98,16 @@ func classify(err error) error {
 		return err
 	}
 	if Unavailable(err) {
-		return fault.NewUnavailable(2*time.Second, err, "the master data can't be reached now")
+		return fault.NewUnavailable(2*time.Second, Explained(err), "the master data can't be reached now")
+	}
+	return err
+}
+
+// Explained adds to the refusal of a PgBouncer what the configuration lacks.
+func Explained(err error) error {
+	var pg *pgconn.PgError
+	if errors.As(err, &pg) && strings.HasPrefix(pg.Message, "unsupported startup parameter") {
+		return fmt.Errorf("postgres.url names a PgBouncer, so postgres.direct_url must name Postgres itself: %w", err)
 	}
 	return err
 }
