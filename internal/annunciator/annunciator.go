@@ -2,6 +2,7 @@ package annunciator
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 
@@ -13,6 +14,7 @@ import (
 	"github.com/foodflow/foodflow/internal/fault"
 	"github.com/foodflow/foodflow/internal/masterdata"
 	"github.com/foodflow/foodflow/internal/plant"
+	"github.com/foodflow/foodflow/schemas"
 )
 
 // Group is the consumer group.
@@ -71,11 +73,14 @@ func New(store Store, dec Decoder, dir *directory.Store, reg prometheus.Register
 	return a
 }
 
-// Handle tells the alarms what records say. An error means that Postgres can't be
-// reached; the same records may be handed over again.
+// Handle tells the alarms what records say. An error means that Postgres or the
+// schema registry can't be reached; the same records may be handed over again.
 func (a *Annunciator) Handle(ctx context.Context, records []broker.Record) error {
 	for _, rec := range records {
 		tenant, tell, err := a.read(rec)
+		if errors.Is(err, schemas.ErrRegistry) {
+			return fmt.Errorf("reading a record: %w", err)
+		}
 		if err != nil {
 			a.skip.WithLabelValues("unreadable").Inc()
 			continue

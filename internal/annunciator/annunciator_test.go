@@ -2,8 +2,10 @@ package annunciator
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -211,5 +213,37 @@ func TestReadsTheTopics(t *testing.T) {
 	}
 	if got != "limit_hh cleared 1; range active 1; " {
 		t.Error(got)
+	}
+}
+
+// unknowing is a codec whose registry is away for its first anomaly.
+type unknowing struct {
+	Decoder
+	asked int
+}
+
+func (u *unknowing) DecodeAnomaly(frame []byte, a *plant.Anomaly) error {
+	if u.asked++; u.asked == 1 {
+		return fmt.Errorf("asking: %w", schemas.ErrRegistry)
+	}
+	return u.Decoder.DecodeAnomaly(frame, a)
+}
+
+// TestRegistryAwayIsNotUnreadable: what can't be read now is handed over again.
+func TestRegistryAwayIsNotUnreadable(t *testing.T) {
+	want, control, c := fixture(t)
+	if err := want.Handle(t.Context(), story(t, c)); err != nil {
+		t.Fatal(err)
+	}
+	a, m, c := fixture(t)
+	a.dec = &unknowing{Decoder: a.dec}
+	if err := a.Handle(t.Context(), story(t, c)); !errors.Is(err, schemas.ErrRegistry) {
+		t.Fatalf("the registry is away: %v", err)
+	}
+	err := a.Handle(t.Context(), story(t, c))
+	slices.Sort(m.log) // a line's alarms have no order
+	slices.Sort(control.log)
+	if err != nil || len(m.log) == 0 || !slices.Equal(m.log, control.log) {
+		t.Errorf("the registry is back: %v, %v, want %v", err, m.log, control.log)
 	}
 }

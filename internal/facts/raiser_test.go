@@ -2,6 +2,8 @@ package facts
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"log/slog"
 	"testing"
 	"time"
@@ -146,5 +148,31 @@ func TestReadsTheTopics(t *testing.T) {
 	brokertest.Through(t, Group, Topics(), line[:], story(t, c), r.Handle)
 	if len(m.facts) != 5 {
 		t.Errorf("%d facts", len(m.facts))
+	}
+}
+
+// unknowing is a codec whose registry is away for its first anomaly.
+type unknowing struct {
+	Decoder
+	asked int
+}
+
+func (u *unknowing) DecodeAnomaly(frame []byte, a *plant.Anomaly) error {
+	if u.asked++; u.asked == 1 {
+		return fmt.Errorf("asking: %w", schemas.ErrRegistry)
+	}
+	return u.Decoder.DecodeAnomaly(frame, a)
+}
+
+// TestRegistryAwayIsNotUnreadable: what can't be read now is handed over again.
+func TestRegistryAwayIsNotUnreadable(t *testing.T) {
+	r, m, c := fixture(t)
+	r.dec = &unknowing{Decoder: r.dec}
+	records := story(t, c)
+	if err := r.Handle(t.Context(), records); !errors.Is(err, schemas.ErrRegistry) {
+		t.Fatalf("the registry is away: %v", err)
+	}
+	if err := r.Handle(t.Context(), records); err != nil || len(m.facts) != 5 {
+		t.Errorf("the registry is back: %d facts, %v", len(m.facts), err)
 	}
 }
