@@ -47,6 +47,8 @@ func typeOf[T any]() reflect.Type { return reflect.TypeFor[T]() }
 // a problem here.
 func handle[I, O any](s *Server, roles Roles, op huma.Operation, do func(context.Context, *I) (*O, error)) {
 	op.Extensions = map[string]any{rolesExtension: []string(roles)}
+	op.Description = strings.TrimSpace(op.Description + " " + roles.forWhom())
+	op.Security = []map[string][]string{} // said, not left out: nobody has to guess
 	if op.Errors == nil {
 		op.Errors = []int{http.StatusUnprocessableEntity, http.StatusTooManyRequests, http.StatusInternalServerError}
 	}

@@ -65,7 +65,7 @@ func (s *Server) alarmRoutes() {
 	list.Description = "One alarm a limit of a sensor that was ever passed. Its transitions stand in the event store: `GET /api/v1/events?aggregate_id=`."
 	list.Errors = []int{http.StatusNotFound, http.StatusUnprocessableEntity, http.StatusTooManyRequests, http.StatusInternalServerError}
 	handle(s, readers(), list, s.alarms)
-	get := huma.Operation{Method: http.MethodGet, Path: alarmsPath + "/{id}", OperationID: "get-alarm", Summary: "Read one", Tags: []string{"alarms"}}
+	get := huma.Operation{Method: http.MethodGet, Path: alarmsPath + "/{id}", OperationID: "get-alarm", Summary: "Read an alarm", Tags: []string{"alarms"}}
 	handle(s, readers(), get, func(ctx context.Context, in *alarmIn) (*oneOut[masterdata.Alarm], error) {
 		a, err := s.Store.Alarms().Get(ctx, principal(ctx).Tenant, in.ID)
 		if err != nil {

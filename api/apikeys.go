@@ -24,7 +24,7 @@ func (s *Server) keyRoutes() {
 	r.getRoute(s)
 	r.patchRoute(s)
 	r.deleteRoute(s)
-	op := r.op(http.MethodPost, "", "create", "Create")
+	op := r.op(http.MethodPost, "", "create", "Create an API key; its text is shown this once")
 	op.DefaultStatus = http.StatusCreated
 	handle(s, admins(), op, func(ctx context.Context, in *createIn[masterdata.APIKeyFields]) (*createdOut[createdKey], error) {
 		k, clear, err := s.Store.APIKeys().Create(ctx, principal(ctx).Actor(), in.Body)

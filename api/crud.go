@@ -143,7 +143,7 @@ func crudRoutes[T, F any, L lister](s *Server, r *resource[T, F]) {
 
 // listRoute is apart from the others because its input differs by resource.
 func listRoute[T, F any, L lister](s *Server, r *resource[T, F]) {
-	handle(s, readers(), r.op(http.MethodGet, "", "list", "List"), func(ctx context.Context, in *L) (*listOut[T], error) {
+	handle(s, readers(), r.op(http.MethodGet, "", "list", "List "+r.tag), func(ctx context.Context, in *L) (*listOut[T], error) {
 		who := principal(ctx)
 		base, where := (*in).base(), (*in).where()
 		p := masterdata.Page{Limit: base.Limit, Where: where}
@@ -182,7 +182,7 @@ func (r *resource[T, F]) getRoute(s *Server) {
 		}
 		return &oneOut[T]{etag(r.meta(x).Version), x}, nil
 	}
-	op := r.op(http.MethodGet, "/{id}", "get", "Read one")
+	op := r.op(http.MethodGet, "/{id}", "get", "Read "+one(r.noun))
 	if r.bookkept {
 		handle(s, readers(), op, func(ctx context.Context, in *wholeIn) (*oneOut[T], error) { return get(ctx, in.ID) })
 		return
@@ -191,7 +191,7 @@ func (r *resource[T, F]) getRoute(s *Server) {
 }
 
 func (r *resource[T, F]) createRoute(s *Server) {
-	op := r.op(http.MethodPost, "", "create", "Create")
+	op := r.op(http.MethodPost, "", "create", "Create "+one(r.noun))
 	op.DefaultStatus = http.StatusCreated
 	op.Errors = []int{http.StatusConflict, http.StatusUnprocessableEntity, http.StatusTooManyRequests, http.StatusInternalServerError}
 	handle(s, r.write, op, func(ctx context.Context, in *createIn[F]) (*createdOut[T], error) {
@@ -205,7 +205,7 @@ func (r *resource[T, F]) createRoute(s *Server) {
 }
 
 func (r *resource[T, F]) patchRoute(s *Server) {
-	op := r.op(http.MethodPatch, "/{id}", "update", "Change")
+	op := r.op(http.MethodPatch, "/{id}", "update", "Change "+one(r.noun))
 	op.Description = "A JSON merge patch (RFC 7396): what is named changes, null takes away."
 	op.Errors = []int{http.StatusNotFound, http.StatusConflict, http.StatusPreconditionFailed, http.StatusUnprocessableEntity, http.StatusPreconditionRequired, http.StatusTooManyRequests, http.StatusInternalServerError}
 	handle(s, r.write, op, func(ctx context.Context, in *patchIn) (*oneOut[T], error) {
@@ -245,7 +245,7 @@ func documentPatch[F any](s *Server, path string) {
 }
 
 func (r *resource[T, F]) deleteRoute(s *Server) {
-	op := r.op(http.MethodDelete, "/{id}", "delete", "Delete")
+	op := r.op(http.MethodDelete, "/{id}", "delete", "Delete "+one(r.noun))
 	op.DefaultStatus = http.StatusNoContent
 	op.Errors = []int{http.StatusNotFound, http.StatusConflict, http.StatusPreconditionFailed, http.StatusPreconditionRequired, http.StatusTooManyRequests, http.StatusInternalServerError}
 	handle(s, r.write, op, func(ctx context.Context, in *ChangeIn) (*emptyOut, error) {

@@ -104,12 +104,21 @@ func TestExamples(t *testing.T) {
 
 func TestEveryRouteIsDocumented(t *testing.T) {
 	w := newWorld(t)
-	ids := map[string]bool{}
+	ids, summaries, used := map[string]bool{}, map[string]bool{}, map[string]bool{}
 	for _, r := range w.routes() {
-		if r.op.Summary == "" || len(r.op.Tags) == 0 || ids[r.op.OperationID] {
-			t.Errorf("%s %s: summary %q, tags %v, id %q", r.method, r.path, r.op.Summary, r.op.Tags, r.op.OperationID)
+		if r.op.Summary == "" || summaries[r.op.Summary] || r.op.Description == "" || r.op.Security == nil || len(r.op.Tags) != 1 || ids[r.op.OperationID] {
+			t.Errorf("%s %s: summary %q, description %q, tags %v, id %q", r.method, r.path, r.op.Summary, r.op.Description, r.op.Tags, r.op.OperationID)
 		}
-		ids[r.op.OperationID] = true
+		ids[r.op.OperationID], summaries[r.op.Summary], used[r.op.Tags[0]] = true, true, true
+	}
+	for _, x := range w.s.OpenAPI().Tags {
+		if x.Description == "" || !used[x.Name] {
+			t.Errorf("the tag %q: used %v, described as %q", x.Name, used[x.Name], x.Description)
+		}
+		delete(used, x.Name)
+	}
+	if len(used) > 0 {
+		t.Errorf("tags that are not described: %v", used)
 	}
 	// The routes that the design promises.
 	for _, want := range strings.Fields(`GET:/ GET:/health POST:/api/v1/auth/login POST:/api/v1/auth/refresh POST:/api/v1/auth/logout GET:/api/v1/auth/me

@@ -101,7 +101,8 @@ func New(cfg Config, deps Deps) (*Server, error) {
 	c.OpenAPIPath, c.DocsPath, c.SchemasPath = "/api/openapi", "", "/api/schemas"
 	c.CreateHooks = nil
 	c.Formats = s.formats()
-	c.Info.Description = "Master data, events, alarms, readings, anomalies, OEE and stops of food plants, and what happens there live."
+	c.Info.Description = aboutText
+	c.Tags, c.Servers = tags(), []*huma.Server{{URL: "/", Description: "Where this document comes from"}}
 	c.Components.SecuritySchemes = map[string]*huma.SecurityScheme{
 		"bearer": {Type: "http", Scheme: "bearer", BearerFormat: "JWT"},
 		"apiKey": {Type: "apiKey", In: "header", Name: "X-API-Key"},

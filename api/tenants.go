@@ -42,7 +42,7 @@ type tenantIn struct {
 
 func (s *Server) tenantRoutes() {
 	// The caller's own tenant, or all of them for the installation's admins.
-	handle(s, admins(), tenantOp(http.MethodGet, "", "list-tenants", "List"), func(ctx context.Context, in *tenantList) (*listOut[masterdata.Tenant], error) {
+	handle(s, admins(), tenantOp(http.MethodGet, "", "list-tenants", "List tenants"), func(ctx context.Context, in *tenantList) (*listOut[masterdata.Tenant], error) {
 		own := principal(ctx).Tenant
 		c := s.cursors(own.String(), tenantsPath)
 		after, err := c.read(in.Cursor)
@@ -66,7 +66,7 @@ func (s *Server) tenantRoutes() {
 		}
 		return out, nil
 	})
-	handle(s, admins(), tenantOp(http.MethodGet, "/{id}", "get-tenant", "Read one"), func(ctx context.Context, in *oneIn) (*oneOut[masterdata.Tenant], error) {
+	handle(s, admins(), tenantOp(http.MethodGet, "/{id}", "get-tenant", "Read a tenant"), func(ctx context.Context, in *oneIn) (*oneOut[masterdata.Tenant], error) {
 		t, err := s.tenant(ctx, in.ID)
 		if err != nil {
 			return nil, err
@@ -76,7 +76,7 @@ func (s *Server) tenantRoutes() {
 	s.provisionRoute()
 	s.eraseRoutes()
 	for verb, do := range map[string]func(context.Context, string) (*masterdata.Tenant, error){"suspend": s.Store.Suspend, "resume": s.Store.Resume} {
-		handle(s, admins(), tenantOp(http.MethodPost, "/{id}/"+verb, verb+"-tenant", "Set whether the tenant's keys and log-ins are accepted"), func(ctx context.Context, in *tenantIn) (*oneOut[masterdata.Tenant], error) {
+		handle(s, admins(), tenantOp(http.MethodPost, "/{id}/"+verb, verb+"-tenant", strings.ToUpper(verb[:1])+verb[1:]+" a tenant's keys and log-ins"), func(ctx context.Context, in *tenantIn) (*oneOut[masterdata.Tenant], error) {
 			if err := s.operator(ctx); err != nil {
 				return nil, err
 			}

@@ -43,7 +43,7 @@ func (s *Server) userRoutes() {
 	r.getRoute(s)
 	r.patchRoute(s)
 	r.deleteRoute(s)
-	op := r.op(http.MethodPost, "", "create", "Create")
+	op := r.op(http.MethodPost, "", "create", "Create a user")
 	op.DefaultStatus = http.StatusCreated
 	op.Errors = []int{http.StatusConflict, http.StatusUnprocessableEntity, http.StatusTooManyRequests, http.StatusInternalServerError}
 	handle(s, admins(), op, func(ctx context.Context, in *createIn[newUser]) (*createdOut[masterdata.User], error) {
