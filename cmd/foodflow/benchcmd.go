@@ -62,7 +62,7 @@ func (c *benchCmd) Run(e *env) error {
 		}
 		defer pprof.StopCPUProfile()
 	}
-	env := bench.Env{ClickHouse: "http://" + addrs["clickhouse"], EnginePID: p.PID(), Dir: dir, Readings: c.Readings, Rows: c.Rows, Logger: newLogger("warn", "text")}
+	env := bench.Env{ClickHouse: "http://" + addrs["clickhouse"], Library: lib, EnginePID: p.PID(), Dir: dir, Readings: c.Readings, Rows: c.Rows, Logger: newLogger("warn", "text")}
 	results, err := bench.Run(e.ctx, env, c.Names, e.out)
 	if err != nil {
 		return err

@@ -24,6 +24,8 @@ type Result struct {
 type Env struct {
 	// ClickHouse is the address of an engine that may be filled.
 	ClickHouse string
+	// Library is where the engine's library is.
+	Library string
 	// EnginePID is the process of that engine.
 	EnginePID int
 	Dir       string
@@ -51,6 +53,7 @@ func all() []benchmark {
 		{"stream-latency", streamLatency},
 		{"api-reads", apiReads},
 		{"restart", restart},
+		{"engine", engine}, // the last: it loads the engine into this process
 	}
 }
 
