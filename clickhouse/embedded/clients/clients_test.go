@@ -55,7 +55,7 @@ func TestClients(t *testing.T) {
 			command: []string{"{dir}/venv/bin/python", "python/check.py", "{host}", "{port}", "{db}"},
 		},
 		{
-			name: "jdbc", tool: "mvn", version: "0.9.4",
+			name: "jdbc", tool: "mvn", version: "0.10.0",
 			install: [][]string{{"mvn", "-q", "-B", "-f", "java/pom.xml", "dependency:copy-dependencies", "-DoutputDirectory={dir}/lib"}},
 			command: []string{"java", "-cp", "{dir}/lib/*", "java/Check.java", "{host}:{port}", "{db}"},
 		},
