@@ -29,6 +29,7 @@ type answer struct {
 	live    *live      // w, once progress was reported
 	held    spool
 	out     io.WriteCloser // set once the header is sent
+	rows    *wire.Document // out, where an exception is to be part of the format
 	started bool
 }
 
@@ -74,7 +75,12 @@ func (a *answer) start() error {
 		return fmt.Errorf("encoding answer: %w", err)
 	}
 	a.out, a.started = out, true
-	return a.held.drain(out)
+	if a.req.inFormat {
+		if a.rows = wire.NewDocument(out, a.format()); a.rows != nil {
+			a.out = a.rows
+		}
+	}
+	return a.held.drain(a.out)
 }
 
 // finish ends the answer. An error after the header was sent is marked in
@@ -85,6 +91,8 @@ func (a *answer) finish(st chdb.Stats, err error) {
 	defer a.mu.Unlock()
 	defer a.held.close()
 	switch {
+	case err != nil && a.rows != nil:
+		_ = a.rows.Break(asException(err).Text) // fails only when the client is gone
 	case err != nil && a.started:
 		_, _ = io.WriteString(a.out, wire.Broken(a.tag, asException(err).Text)) // fails only when the client is gone
 		_ = a.out.Close()

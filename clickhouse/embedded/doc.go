@@ -22,7 +22,8 @@
 // engine's peak for ten million rows is a few hundred MiB. The first MiB waits
 // (buffer_size, wait_end_of_query as on a server), so that an early exception gets
 // its status; a later one is marked in the answer as ClickHouse marks it, and the
-// connection is cut.
+// connection is cut; in JSON's formats it can be part of the document
+// (http_write_exception_in_output_format).
 //
 // Progress headers come while the statement runs, until the body begins; with
 // them the status is 200 before it is known, as with a server, and the connection

@@ -48,10 +48,14 @@ func Fail(w http.ResponseWriter, code int, text, format string, inFormat bool) {
 
 // exceptionIn writes an exception as an answer of a JSON format; "" for others.
 func exceptionIn(format, text string) string {
-	if !strings.HasPrefix(format, "JSON") || strings.HasPrefix(format, "JSONCompactEachRow") || strings.HasPrefix(format, "JSONCompactStrings") {
+	var all any = map[string]string{"exception": text}
+	switch {
+	case !strings.HasPrefix(format, "JSON"):
 		return ""
+	case strings.HasPrefix(format, "JSONCompact") && strings.Contains(format, "EachRow"):
+		all = []string{text}
 	}
-	b, err := json.Marshal(map[string]string{"exception": text})
+	b, err := json.Marshal(all)
 	if err != nil {
 		return ""
 	}
