@@ -150,6 +150,25 @@ public final class Check {
                 try (ResultSet r = s.executeQuery(q)) { want(r.next(), true); }
             }
         });
+        check("cancel", () -> {
+            Thread later = new Thread(() -> {
+                try {
+                    Thread.sleep(1000);
+                    s.cancel();
+                } catch (Exception e) {
+                    e.printStackTrace(System.out);
+                }
+            });
+            later.start();
+            try {
+                s.executeQuery("SELECT count() FROM numbers(1000000000000)");
+            } catch (SQLException e) {
+                later.join();
+                want(e.getMessage().contains("394") || e.getMessage().contains("cancelled"), true);
+                return;
+            }
+            throw new AssertionError("it ran to its end");
+        });
         check("a query time limit", () -> {
             try {
                 s.executeQuery("SELECT count() FROM numbers(1000000000000) SETTINGS max_execution_time = 1");

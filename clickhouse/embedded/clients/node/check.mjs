@@ -77,6 +77,12 @@ await check('progress headers and settings', async () => {
   const got = await rows(c, "SELECT getSetting('max_threads') AS t, getSetting('max_block_size') AS b", { clickhouse_settings: { send_progress_in_http_headers: 1, wait_end_of_query: 1, max_threads: 1, max_block_size: '3' } })
   assert.deepEqual(got, [{ t: 1, b: 3 }])
 })
+await check('progress while a statement runs', async () => {
+  const clickhouse_settings = { send_progress_in_http_headers: 1, http_headers_progress_interval_ms: '50', max_block_size: '1' }
+  const r = await c.query({ query: 'SELECT sum(sleepEachRow(0.01)) AS s, count() AS n FROM numbers(100)', format: 'JSON', clickhouse_settings })
+  assert.ok(String(r.response_headers['x-clickhouse-progress']).split('read_rows').length > 3, 'several reports')
+  assert.equal(Number((await r.json()).data[0].n), 100)
+})
 await check('an error has code, type and query id', async () => {
   await assert.rejects(rows(c, 'SELECT * FROM nothing'), (e) => e.code === '60' && e.type === 'UNKNOWN_TABLE')
   await assert.rejects(rows(c, 'SELEC 1'), (e) => e.code === '62' && e.type === 'SYNTAX_ERROR')
