@@ -110,6 +110,7 @@ func refusals(secret string) []struct{ name, params, statement, code, control st
 		{"its plan", "", "EXPLAIN SELECT * FROM foodflow.t", "497", "foodflow.t"},
 		{"a new role", "", "SET ROLE owner", "497", ""},
 		{"a new role, oddly written", "", "SET\u00a0ROLE\u2003owner", "497", ""},
+		{"a new role beside another statement", "", "SET max_threads = 1 PARALLEL WITH SET ROLE owner", "", ""},
 		{"a new role in the URL", "role=owner", "SELECT 1", "512", "1"},
 		{"another user", "", "EXECUTE AS default SELECT 1", "497", ""},
 		{"no longer reading only", "", "SET readonly = 0", "164", ""},
@@ -146,6 +147,12 @@ func refusals(secret string) []struct{ name, params, statement, code, control st
 		{"a file, in other quotes", "", "SELECT “file”(‘" + secret + "’)", "497", "canary"},
 		{"a file, applied", "", "SELECT * APPLY file FROM (SELECT " + quoted + ")", "497", "canary"},
 		{"a file, named as a table", "", "SELECT * FROM `" + secret + "`", "497", ""},
+		{"a file, as a format's template", "", "SELECT 1 AS a FORMAT Template SETTINGS format_template_row = " + quoted, "452", ""},
+		{"a file, as a format's template in the URL", "format_template_resultset=" + secret, "SELECT 1 AS a FORMAT Template", "452", ""},
+		{"a file, as a schema", "", "SELECT * FROM format(Protobuf, 'x') SETTINGS format_schema = '" + secret + ":M'", "452", ""},
+		{"a file written as a schema", "", "SELECT 1 AS a FORMAT Protobuf SETTINGS output_format_schema = '" + secret + ".x'", "452", ""},
+		{"a file written with errors", "input_format_record_errors_file_path=" + secret + ".x", "SELECT * FROM format(CSV, 'a Int8', 'x\n1') SETTINGS input_format_allow_errors_num = 10", "452", ""},
+		{"a cached answer", "use_query_cache=1", "SELECT 1", "452", "1"},
 		{"a file to write", "", "SELECT 1 INTO OUTFILE '/tmp/x'", "358", ""},
 		{"a file to write, oddly written", "", "DESCRIBE (SELECT 1) INTO\u00a0OUTFILE '/tmp/x'", "358", ""},
 		{"a text that is run", "", "SELECT * FROM eval('SELECT 1') SETTINGS allow_experimental_eval_table_function = 1", "497", ""},
@@ -168,7 +175,7 @@ func TestAnalystsAreWalledIn(t *testing.T) {
 	for _, tc := range refusals(secret) {
 		t.Run(tc.name, func(t *testing.T) {
 			status, out := as(t, e, "ann", tc.params, tc.statement)
-			if status == 200 || !strings.HasPrefix(out, "Code: "+tc.code+".") || strings.Contains(out, "canary") {
+			if status == 200 || !strings.HasPrefix(out, "Code: "+tc.code) || strings.Contains(out, "canary") {
 				t.Errorf("%d %s", status, out)
 			}
 			if tc.control == "" {
@@ -178,6 +185,9 @@ func TestAnalystsAreWalledIn(t *testing.T) {
 				t.Errorf("to the owner: %d %s, want %s", status, out, tc.control)
 			}
 		})
+	}
+	if left, err := filepath.Glob(secret + "?*"); err != nil || len(left) > 0 {
+		t.Errorf("written: %v %v", left, err)
 	}
 	// The same in a session, where something could be left behind.
 	as(t, e, "ann", "session_id=s", "SET\u00a0ROLE owner")

@@ -71,8 +71,9 @@
 // After an error or a cancel the engine lists a statement as running until its
 // connection gets another one, so one that does nothing follows.
 //
-// The engine's own function file() reads any file of the machine, and no grant
-// holds it back. An analyst's statement is therefore checked as the engine's
+// The engine's own function file() reads any file of the machine, and so do the
+// templates and schemas of some formats, and no grant holds them back. The settings
+// are frozen for analysts. An analyst's statement is therefore checked as the engine's
 // formatter writes it: the same word can be written with escapes, other quotes, or
 // blanks that only its own parser takes for one.
 //

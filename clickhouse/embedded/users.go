@@ -30,9 +30,15 @@ func (a Analyst) limits() [][2]string {
 }
 
 // frozen are settings that an analyst can't change at all: in another dialect a
-// statement isn't what it looks like, and these functions reach out of the engine.
+// statement isn't what it looks like; these functions reach out of the engine;
+// these formats read and write files of the machine, wherever they are; and a cached
+// answer would outlive a change of what its account may see.
 func frozen() []string {
-	return []string{tagSetting, "dialect", "allow_experimental_eval_table_function", "allow_experimental_ai_functions", "allow_introspection_functions"}
+	return []string{
+		tagSetting, "dialect", "allow_experimental_eval_table_function", "allow_experimental_ai_functions", "allow_introspection_functions",
+		"format_schema", "format_schema_source", "format_template_resultset", "format_template_row", "output_format_schema",
+		"input_format_record_errors_file_path", "rename_files_after_processing", "use_query_cache",
+	}
 }
 
 // tagPrefix begins the tags of the connections of the account name.

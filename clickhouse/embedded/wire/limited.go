@@ -37,6 +37,8 @@ func (st Statement) Escapes() string {
 		switch {
 		case slices.Contains(reaching(), strings.ToLower(w)):
 			return "the function " + strings.ToLower(w)
+		case last == "PARALLEL" && w == "WITH": // several statements in one
+			return "PARALLEL WITH"
 		case last == "=" && w == "DEFAULT":
 			return "a setting's DEFAULT"
 		case w == "=" && last == "PROFILE" && (before == "SET" || before == "SETTINGS" || before == ","):
