@@ -86,7 +86,7 @@ func others() []string {
 	return []string{
 		"asynchronous_inserts", "azure_queue_metadata_cache", "background_schedule_pool", "backups", "certificates", "disks", "distributed_ddl_queue",
 		"distribution_queue", "dns_cache", "dropped_tables", "dropped_tables_parts", "errors", "fail_points", "filesystem_cache", "hypothetical_indexes",
-		"iceberg_files", "iceberg_history", "kafka_consumers", "merges", "moves", "mutations", "query_cache", "query_condition_cache", "remote_data_paths",
+		"iceberg_files", "iceberg_history", "kafka_consumers", "merges", "models", "moves", "mutations", "query_cache", "query_condition_cache", "remote_data_paths",
 		"replicated_fetches", "replication_queue", "s3queue_metadata_cache", "scheduler", "schema_inference_cache", "server_settings", "stack_trace",
 		"symbols", "user_directories", "user_processes", "warnings",
 	}
