@@ -48,12 +48,18 @@ type Batch struct {
 	reading plant.Reading
 	event   plant.LineEvent
 	name    []byte // of the sensor or line, where it came as a string
+
+	left bool // see Leave
 }
 
 // NewBatch makes an empty batch.
 func NewBatch(dir Directory, enc Encoder, limits Limits) *Batch {
 	return &Batch{dir: dir, enc: enc, limits: limits}
 }
+
+// Leave says that the records are still in use when the batch is given back: its
+// memory goes to nobody else.
+func (b *Batch) Leave() { b.left = true }
 
 // Reset empties the batch for a request of tenant at now. list names the items
 // in error locations.

@@ -122,7 +122,7 @@ const maxKeptArena = 4 << 20
 
 // End takes a batch back.
 func (s *Service) End(b *Batch) {
-	if cap(b.arena) <= maxKeptArena {
+	if cap(b.arena) <= maxKeptArena && !b.left {
 		s.batches.Put(b)
 	}
 }

@@ -55,6 +55,7 @@ func (c *counted) Publish(ctx context.Context, topic string, b *ingest.Batch) er
 type line struct {
 	cfg broker.Config
 	cut atomic.Bool
+	k   *kfake.Cluster
 }
 
 func newLine(t *testing.T) *line {
@@ -64,7 +65,7 @@ func newLine(t *testing.T) *line {
 		t.Fatal(err)
 	}
 	t.Cleanup(k.Close)
-	l := &line{cfg: broker.DefaultConfig()}
+	l := &line{cfg: broker.DefaultConfig(), k: k}
 	l.cfg.Brokers = k.ListenAddrs()
 	k.ControlKey(int16(kmsg.Produce), func(kmsg.Request) (kmsg.Response, error, bool) {
 		k.KeepControl()
@@ -79,6 +80,17 @@ func newLine(t *testing.T) *line {
 		t.Fatal(err)
 	}
 	return l
+}
+
+// freeze has the broker take produce requests in silence until thaw is called.
+func (l *line) freeze() (thaw func()) {
+	frozen := make(chan struct{})
+	l.k.ControlKey(int16(kmsg.Produce), func(kmsg.Request) (kmsg.Response, error, bool) {
+		l.k.KeepControl()
+		l.k.SleepControl(func() { <-frozen })
+		return nil, nil, false
+	})
+	return func() { close(frozen) }
 }
 
 // stored gives the sequence numbers on the topic.
@@ -220,4 +232,61 @@ func post(t *testing.T, addr, key string, seq int64) int {
 	}
 	defer resp.Body.Close()
 	return resp.StatusCode
+}
+
+// TestFrozenKafkaIsAnswered: Kafka takes a request and is silent. Producers are
+// told so within the delivery time, and what they sent is stored whole once Kafka
+// goes on, whatever was sent meanwhile.
+func TestFrozenKafkaIsAnswered(t *testing.T) {
+	l := newLine(t)
+	codec, err := schemas.NewStaticCodec()
+	if err != nil {
+		t.Fatal(err)
+	}
+	store, key := plantOfOne(t)
+	cfg := kafkaout.DefaultConfig()
+	cfg.Delivery = time.Second
+	out, err := kafkaout.New(l.cfg, cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	svc, err := ingest.NewService(store, codec, out, ingest.DefaultLimits(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	door := httpin.New(httpin.DefaultConfig(), svc, slog.New(slog.DiscardHandler))
+	if err := door.Start(t.Context(), func(err error) { t.Error(err) }); err != nil {
+		t.Fatal(err)
+	}
+	if got := post(t, door.Addr(), key, 1); got != http.StatusAccepted {
+		t.Fatalf("with Kafka there: %d", got)
+	}
+	thaw := l.freeze()
+	for seq := int64(2); seq < 6; seq++ {
+		began := time.Now()
+		if got := post(t, door.Addr(), key, seq); got != http.StatusServiceUnavailable {
+			t.Errorf("with Kafka frozen: %d", got)
+		}
+		if took := time.Since(began); took > 15*time.Second {
+			t.Errorf("the answer took %v", took)
+		}
+	}
+	thaw()
+	if got := post(t, door.Addr(), key, 6); got != http.StatusAccepted {
+		t.Errorf("with Kafka back: %d", got)
+	}
+	if err := errors.Join(door.Stop(t.Context()), out.Close(t.Context())); err != nil {
+		t.Error(err)
+	}
+	have := l.stored(t, codec)
+	for seq := int64(1); seq <= 6; seq++ {
+		if have[seq] == 0 && (seq == 1 || seq == 2 || seq == 6) {
+			t.Errorf("reading %d is not stored: %v", seq, have)
+		}
+	}
+	for seq := range have {
+		if seq < 1 || seq > 6 {
+			t.Errorf("reading %d was never sent", seq)
+		}
+	}
 }

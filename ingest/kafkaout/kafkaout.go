@@ -38,7 +38,13 @@ func DefaultConfig() Config {
 }
 
 // Out publishes batches.
-type Out struct{ cl *kgo.Client }
+type Out struct {
+	cl *kgo.Client
+	// patience is how long Publish waits for its answers. The client itself ends a
+	// record's tries after Config.Delivery, but not while a request is under way,
+	// since it may have been stored: a broker that is frozen answers neither.
+	patience time.Duration
+}
 
 // New opens the producer; it connects on first use.
 func New(kafka broker.Config, cfg Config) (*Out, error) {
@@ -54,7 +60,7 @@ func New(kafka broker.Config, cfg Config) (*Out, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Out{cl: cl}, nil
+	return &Out{cl: cl, patience: cfg.Delivery + time.Second}, nil
 }
 
 // Close flushes what is buffered and ends the producer.
@@ -69,13 +75,24 @@ func (o *Out) Close(ctx context.Context) error {
 // Ready reports whether Kafka answers.
 func (o *Out) Ready(ctx context.Context) error { return o.cl.Ping(ctx) }
 
-// Publish returns once Kafka acknowledged every record of the batch. When it
-// fails, some records may be stored; the producer's copies count once.
+// Publish returns once Kafka acknowledged every record of the batch, or with an
+// error, a second after Config.Delivery at the latest. When it fails, some records
+// may be stored, or be so later; the producer's copies count once.
 func (o *Out) Publish(ctx context.Context, topic string, b *ingest.Batch) error {
 	done := make(chan error, 1)
 	o.Begin(ctx, topic, b, func(err error) { done <- err })
-	return <-done
+	late := time.NewTimer(o.patience)
+	defer late.Stop()
+	select {
+	case err := <-done:
+		return err
+	case <-late.C:
+		b.Leave()
+		return refusal(errUnanswered)
+	}
 }
+
+var errUnanswered = errors.New("no answer within the delivery time")
 
 // Begin hands the batch's records to the producer and returns. done is called
 // once, when all are answered; until then the batch must not be touched.

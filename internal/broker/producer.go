@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"sync"
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
@@ -47,37 +46,88 @@ func TraceHeaders(trace []telemetry.Pair) (out []kgo.RecordHeader) {
 	return out
 }
 
-// Publish returns once every message is acknowledged, or with the first error;
-// then any part of them may have been stored, and publishing them all again is
-// safe for consumers that deduplicate by id.
-func (p *Producer) Publish(ctx context.Context, msgs []Message) error {
-	var (
-		wg   sync.WaitGroup
-		mu   sync.Mutex // guards errs
-		errs error
-	)
+// Publish returns once every message is acknowledged, with the first error, or
+// when ctx ends; but for the first, any part of them may have been stored or be
+// so later, and publishing them all again is safe for consumers that deduplicate
+// by id. The messages' memory must not be used again.
+func (p *Producer) Publish(ctx context.Context, msgs []Message) (err error) {
 	ctx, span := telemetry.Start(ctx, "publish")
 	span.Int("messaging.batch.message_count", len(msgs))
-	defer func() { span.End(errs) }()
+	defer func() { span.End(err) }()
 	trace := TraceHeaders(telemetry.Headers(ctx))
-	wg.Add(len(msgs))
+	answers := make(chan error, len(msgs))
+	var large []*kgo.Record
 	for i := range msgs {
 		m := &msgs[i]
 		r := &kgo.Record{Topic: m.Topic, Key: m.Key, Value: m.Value, Headers: m.Headers}
 		if trace != nil {
 			r.Headers = append(slices.Clip(r.Headers), trace...)
 		}
-		p.cl.Produce(ctx, r, func(_ *kgo.Record, err error) {
-			if err != nil {
-				mu.Lock()
-				if errs == nil {
-					errs = fmt.Errorf("publishing to %s: %w", m.Topic, err)
-				}
-				mu.Unlock()
-			}
-			wg.Done()
-		})
+		if size(r) > ordinary {
+			large = append(large, r)
+			continue
+		}
+		p.cl.Produce(ctx, r, func(r *kgo.Record, err error) { answers <- named(r, err) })
 	}
-	wg.Wait()
-	return errs
+	for range len(msgs) - len(large) {
+		if err := answer(ctx, answers); err != nil {
+			return err
+		}
+	}
+	return p.publishLarge(ctx, large, answers)
+}
+
+// publishLarge publishes messages one by one.
+func (p *Producer) publishLarge(ctx context.Context, recs []*kgo.Record, answers chan error) error {
+	if len(recs) == 0 {
+		return nil
+	}
+	cl, err := kgo.NewClient(append(p.cl.Opts(), kgo.ProducerBatchMaxBytesFn(func(string) int32 { return immense }), kgo.BrokerMaxWriteBytes(immense+1<<20),
+		kgo.ProducerBatchCompression(kgo.ZstdCompression()))...)
+	if err != nil {
+		return fmt.Errorf("opening client for large messages: %w", err)
+	}
+	defer cl.Close()
+	for _, r := range recs {
+		cl.Produce(ctx, r, func(r *kgo.Record, err error) { answers <- named(r, err) })
+		if err := answer(ctx, answers); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// A client refuses what is larger than its largest batch, uncompressed, and the
+// topics bound batches as they are sent. So what may not fit with others goes
+// alone, by a client that lets the topic decide: a dead letter is its record and
+// a little more, and its record passed as part of a batch.
+const (
+	ordinary = 900_000
+	immense  = 96 << 20
+)
+
+func size(r *kgo.Record) int {
+	n := len(r.Key) + len(r.Value)
+	for _, h := range r.Headers {
+		n += len(h.Key) + len(h.Value)
+	}
+	return n
+}
+
+func named(r *kgo.Record, err error) error {
+	if err != nil {
+		return fmt.Errorf("publishing to %s: %w", r.Topic, err)
+	}
+	return nil
+}
+
+// answer waits for one of the client's answers. The client gives none while a
+// request is with a broker that is silent, whatever becomes of the context.
+func answer(ctx context.Context, answers <-chan error) error {
+	select {
+	case err := <-answers:
+		return err
+	case <-ctx.Done():
+		return fmt.Errorf("waiting for Kafka: %w", context.Cause(ctx))
+	}
 }

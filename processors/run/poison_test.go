@@ -2,6 +2,7 @@ package run_test
 
 import (
 	"context"
+	"crypto/rand"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -47,11 +48,13 @@ func (p paced) Insert(ctx context.Context, b sink.Block, token string) error {
 func (w *world) poisons() [][]byte {
 	r := w.reading(0, 0)
 	good := w.codec.AppendReading(nil, &r)
+	noise := make([]byte, 1<<20-1000) // as much as the topic takes, and no compression helps
+	_, _ = rand.Read(noise)
 	return [][]byte{
 		nil,
 		{},
 		[]byte("{}"), good[:20], append(good[:len(good):len(good)], 1),
-		append([]byte{0, 0, 0, 0xff, 0xff}, good[5:]...), make([]byte, 500_000),
+		append([]byte{0, 0, 0, 0xff, 0xff}, good[5:]...), make([]byte, 5<<20), noise,
 	}
 }
 
@@ -65,23 +68,23 @@ func TestPoisonStallsNobody(t *testing.T) {
 	var last time.Time
 	var stall time.Duration
 	w.inserter = func(next run.Inserter) run.Inserter { return paced{next, &mu, &last, &stall} }
-	cl := w.client()
+	cl := w.client(kgo.ProducerBatchMaxBytes(6<<20), kgo.ProducerBatchCompression(kgo.ZstdCompression()))
 	bad := w.poisons()
 	injected := 0
 	for round := range rounds {
 		for i, b := range bad {
 			key := binary.BigEndian.AppendUint32(nil, uint32(i+round))
-			cl.Produce(t.Context(), &kgo.Record{Topic: broker.TopicReadings, Key: key, Value: b}, nil)
-			cl.Produce(t.Context(), &kgo.Record{Topic: broker.TopicLineEvents, Key: key, Value: b}, nil)
-			injected += 2
+			for _, topic := range []string{broker.TopicReadings, broker.TopicLineEvents} {
+				if err := cl.ProduceSync(t.Context(), &kgo.Record{Topic: topic, Key: key, Value: b}).FirstErr(); err != nil {
+					t.Fatal(err)
+				}
+				injected++
+			}
 			from := (round*len(bad) + i) * 33
 			w.send(sensors, from, from+33, 1)
 		}
 	}
-	if err := cl.Flush(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	const good = sensors * rounds * 7 * 33
+	good := sensors * rounds * len(bad) * 33
 	if err := fault.Arm("stream.after_flush:error@2"); err != nil {
 		t.Fatal(err)
 	}
