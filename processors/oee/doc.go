@@ -26,6 +26,9 @@
 // # Limits
 //
 // The horizon is 120 minutes behind the watermark. An older count is added to
-// its minute by a revision of its own; an older state event can't be placed any
-// more and is refused with ErrLate, for the dead letters.
+// its minute by a part of its own; an older state event can't be placed any more
+// and is refused with ErrLate, for the dead letters. A copy of a count is known
+// within the horizon, and beyond it while it is among the last 16,384 that left
+// it. A line that sends more than 240,000 events within the horizon has its
+// further counts added like old ones: their product is the one they name.
 package oee

@@ -14,16 +14,20 @@ const (
 	LatenessMS = int64(5_000)
 	// HorizonMS is how far behind the watermark a line's past is kept.
 	HorizonMS = 120 * minuteMS
-	// maxKept bounds the events kept of one line.
-	maxKept = 20_000
-	// LateRevision marks a part for a count from before the horizon.
-	LateRevision = ^uint32(0)
+	// maxKept bounds the events kept of one line: 2,000 a minute over the horizon.
+	maxKept = 240_000
+	// maxLate bounds the identities kept of counts that are not kept, or no more.
+	maxLate = 16_384
+	// LateRevision is the least revision of a part for a count that is not kept,
+	// because it comes from before the horizon or the line sends too many. The
+	// rest of it comes from the count's id, so such parts can be told apart.
+	LateRevision = uint32(1) << 31
 )
 
 // ErrLate says that a state event is older than the horizon.
 var ErrLate = errors.New("the state event is older than the line's horizon")
 
-// ErrFull says that a line sends more events than can be kept of it.
+// ErrFull says that a line sends more state events than can be kept of it.
 var ErrFull = errors.New("too many events of one line within the horizon")
 
 // Line is the state of one line. The zero value is ready.
@@ -37,6 +41,7 @@ type Line struct {
 	counts    []count  // by ts, then id
 	signs     []sign   // by minute
 	out       []sent   // by minute, then product
+	late      lateRing
 }
 
 // change is a state event.
@@ -72,14 +77,13 @@ type Emit func(*plant.OEEPart)
 // is reported as not fresh.
 func (l *Line) Event(cfg *Config, e *plant.LineEvent, emit Emit) (fresh bool, err error) {
 	l.start(e.TS)
-	if e.TS < l.from {
-		if e.Type == plant.EventCount {
-			l.lateCount(cfg, e, emit)
-			return true, nil
-		}
+	full := len(l.states)+len(l.counts) >= maxKept
+	switch {
+	case e.Type == plant.EventCount && (e.TS < l.from || l.late.has(e.ID) || full && !l.counted(e)):
+		return l.lateCount(cfg, e, emit), nil
+	case e.TS < l.from:
 		return false, ErrLate
-	}
-	if len(l.states)+len(l.counts) >= maxKept {
+	case full && e.Type == plant.EventState:
 		return false, ErrFull
 	}
 	lo, hi := e.TS, e.TS+1
@@ -92,8 +96,8 @@ func (l *Line) Event(cfg *Config, e *plant.LineEvent, emit Emit) (fresh bool, er
 		l.states = slices.Insert(l.states, i, change{e.TS, e.ID, e.State, e.Reason, e.Product})
 		lo, hi = l.around(cfg, i)
 	case plant.EventCount:
-		i := sort.Search(len(l.counts), func(i int) bool { return notBefore(l.counts[i].ts, l.counts[i].id, e) })
-		if i < len(l.counts) && l.counts[i].id == e.ID && l.counts[i].ts == e.TS {
+		i, copied := l.place(e)
+		if copied {
 			return false, nil
 		}
 		l.counts = slices.Insert(l.counts, i, count{e.TS, e.ID, e.Product, e.Unit, e.Good, e.Scrap, e.Rework})
@@ -101,6 +105,17 @@ func (l *Line) Event(cfg *Config, e *plant.LineEvent, emit Emit) (fresh bool, er
 	l.send(cfg, lo, hi, emit)
 	l.Signal(cfg, e.TS, emit)
 	return true, nil
+}
+
+// place gives where a count goes, and whether it is there already.
+func (l *Line) place(e *plant.LineEvent) (i int, copied bool) {
+	i = sort.Search(len(l.counts), func(i int) bool { return notBefore(l.counts[i].ts, l.counts[i].id, e) })
+	return i, i < len(l.counts) && l.counts[i].id == e.ID && l.counts[i].ts == e.TS
+}
+
+func (l *Line) counted(e *plant.LineEvent) bool {
+	_, copied := l.place(e)
+	return copied
 }
 
 func notBefore(ts int64, id plant.ID, e *plant.LineEvent) bool {
@@ -220,6 +235,9 @@ func (l *Line) forget(cfg *Config) {
 		l.states = slices.Delete(l.states, 0, k)
 	}
 	i := sort.Search(len(l.counts), func(i int) bool { return l.counts[i].ts >= l.from })
+	for k := range l.counts[:i] {
+		l.late.add(l.counts[k].id)
+	}
 	l.counts = slices.Delete(l.counts, 0, i)
 	if i := sort.Search(len(l.signs), func(i int) bool { return l.signs[i].first >= l.from }) - 1; i > 0 {
 		l.signs = slices.Delete(l.signs, 0, i) // the last one before the horizon stays
@@ -229,11 +247,5 @@ func (l *Line) forget(cfg *Config) {
 	l.first = max(l.first, l.from)
 }
 
-// lateCount sends a count from before the horizon as a part of its own.
-func (l *Line) lateCount(cfg *Config, e *plant.LineEvent, emit Emit) {
-	p := plant.OEEPart{Minute: floor(e.TS), Product: e.Product, Revision: LateRevision, Policy: cfg.Policy}
-	addCount(cfg, &p, &count{e.TS, e.ID, e.Product, e.Unit, e.Good, e.Scrap, e.Rework})
-	emit(&p)
-}
 
 func floor(ts int64) int64 { return ts - ts%minuteMS }

@@ -346,3 +346,89 @@ func BenchmarkEvent(b *testing.B) {
 		l.Advance(&cfg, func(*plant.OEEPart) { n++ })
 	}
 }
+
+// TestCopiesOfOldCounts: a gateway that had no answer sends its buffer again,
+// after hours. Each count of it counts once, whether it was in time or late at
+// first, also in a line whose state was stored in between; a part for each late
+// one can be told from the others of its minute.
+func TestCopiesOfOldCounts(t *testing.T) {
+	cfg := DefaultConfig()
+	var l Line
+	total, revisions := 0.0, map[uint32]bool{}
+	emit := func(p *plant.OEEPart) {
+		total += p.Total
+		if p.Revision >= LateRevision {
+			revisions[p.Revision] = true
+		}
+	}
+	count := func(i int64) *plant.LineEvent {
+		e := &plant.LineEvent{Type: plant.EventCount, TS: t0 + i*1000, Good: 1, Seq: i}
+		e.ID = plant.EventID(e)
+		return e
+	}
+	const inTime, late = 600, 60
+	send := func() {
+		for i := range int64(inTime) {
+			if _, err := l.Event(&cfg, count(i), emit); err != nil {
+				t.Fatal(err)
+			}
+		}
+		l.Advance(&cfg, emit)
+	}
+	send()
+	for ts := t0; ts < t0+6*60*minuteMS; ts += minuteMS {
+		l.Signal(&cfg, ts, emit)
+		l.Advance(&cfg, emit)
+	}
+	for i := range int64(late) {
+		if fresh, err := l.Event(&cfg, count(inTime+i), emit); err != nil || !fresh {
+			t.Fatal(fresh, err)
+		}
+	}
+	var again Line
+	if _, err := again.RestoreState(l.AppendState(nil)); err != nil {
+		t.Fatal(err)
+	}
+	l = again
+	send()
+	for i := range int64(late) {
+		if fresh, err := l.Event(&cfg, count(inTime+i), emit); err != nil || fresh {
+			t.Fatal(fresh, err)
+		}
+	}
+	if total != inTime+late || len(revisions) != late {
+		t.Errorf("%v units of %d, late parts of %d revisions", total, inTime+late, len(revisions))
+	}
+}
+
+// TestFastLine: a bottling line that reports each of 1,000 bottles a minute, and
+// one that sends more than can be kept: every bottle counts once.
+func TestFastLine(t *testing.T) {
+	for name, n := range map[string]int64{"a bottle each": 130_000, "too many": maxKept + 5_000} {
+		cfg := DefaultConfig()
+		var l Line
+		total := 0.0
+		emit := func(p *plant.OEEPart) { total += p.Total }
+		pace := 119 * minuteMS / n
+		for i := range n {
+			e := plant.LineEvent{Type: plant.EventCount, TS: t0 + i*pace, Good: 1, Seq: i}
+			e.ID = plant.EventID(&e)
+			for range 1 + i%2 { // every other one twice
+				if _, err := l.Event(&cfg, &e, emit); err != nil {
+					t.Fatalf("%s: %v", name, err)
+				}
+			}
+		}
+		l.Signal(&cfg, t0+122*minuteMS, emit)
+		l.Advance(&cfg, emit)
+		if total != float64(n) {
+			t.Errorf("%s: %v units of %d", name, total, n)
+		}
+		if n > maxKept {
+			e := plant.LineEvent{Type: plant.EventState, TS: t0 + 121*minuteMS, State: plant.StateExecute}
+			if _, err := l.Event(&cfg, &e, emit); err != nil && !errors.Is(err, ErrFull) {
+				t.Error(err)
+			}
+		}
+	}
+}

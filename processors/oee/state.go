@@ -8,8 +8,8 @@ import (
 	"github.com/foodflow/foodflow/internal/plant"
 )
 
-// stateVersion is the first byte of a state.
-const stateVersion = 1
+// stateVersion is the first byte of a state. Version 1 had no late counts.
+const stateVersion = 2
 
 var errState = errors.New("malformed line state")
 
@@ -38,6 +38,11 @@ func (l *Line) AppendState(b []byte) []byte {
 	b = binary.AppendUvarint(b, uint64(len(l.out)))
 	for i := range l.out {
 		b = appendSent(b, &l.out[i])
+	}
+	b = binary.AppendUvarint(b, uint64(l.late.next))
+	b = binary.AppendUvarint(b, uint64(len(l.late.ids)))
+	for _, id := range l.late.ids {
+		b = binary.LittleEndian.AppendUint64(b, id)
 	}
 	return b
 }
@@ -75,7 +80,7 @@ func appendFloats(b []byte, vs ...float64) []byte {
 
 // RestoreState reads what AppendState wrote and returns what follows it.
 func (l *Line) RestoreState(src []byte) ([]byte, error) {
-	if len(src) < 2 || src[0] != stateVersion {
+	if len(src) < 2 || src[0] == 0 || src[0] > stateVersion {
 		return nil, errState
 	}
 	r := reader{b: src[2:]}
@@ -99,7 +104,13 @@ func (l *Line) RestoreState(src []byte) ([]byte, error) {
 	for range r.length() {
 		n.out = append(n.out, r.sent())
 	}
-	if r.bad {
+	if src[0] > 1 {
+		n.late.next = int(min(r.uvarint(), maxLate-1))
+		for range r.length() {
+			n.late.ids = append(n.late.ids, math.Float64bits(r.float()))
+		}
+	}
+	if r.bad || len(n.late.ids) > maxLate || n.late.next > 0 && len(n.late.ids) < maxLate {
 		return nil, errState
 	}
 	*l = n

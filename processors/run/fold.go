@@ -83,8 +83,11 @@ func (t *task) foldEvent(r *stream.Record) error {
 	l := t.line(e.Tenant, e.Line)
 	fresh, err := l.ledger.Event(l.cfg, e, t.emit(l))
 	if err != nil {
-		if errors.Is(err, oee.ErrLate) || errors.Is(err, oee.ErrFull) {
+		if errors.Is(err, oee.ErrLate) {
 			return &stream.Poison{Reason: "late", Err: err}
+		}
+		if errors.Is(err, oee.ErrFull) {
+			return &stream.Poison{Reason: "full", Err: err}
 		}
 		return err
 	}

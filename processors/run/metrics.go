@@ -22,7 +22,7 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 		parts:     c("oee_parts_total", "OEE parts computed."),
 		dead:      prometheus.NewCounterVec(prometheus.CounterOpts{Name: "foodflow_run_dead_letters_total", Help: "Dead letters written, repetitions included."}, []string{"reason"}),
 	}
-	for _, r := range []string{"frame", "unknown_schema", "body", "late"} {
+	for _, r := range []string{"frame", "unknown_schema", "body", "late", "full"} {
 		m.dead.WithLabelValues(r)
 	}
 	if reg != nil {

@@ -8,10 +8,12 @@ import (
 	"slices"
 
 	"github.com/foodflow/foodflow/internal/plant"
+	"github.com/foodflow/foodflow/processors/window"
 )
 
-// stateVersion is the first byte of a slot's state. Version 1 had no times.
-const stateVersion = 2
+// stateVersion is the first byte of a slot's state. Version 1 had no times, and
+// the windows of 1 and 2 are of their own first version.
+const stateVersion = 3
 
 var errState = errors.New("malformed slot state")
 
@@ -80,6 +82,10 @@ func (t *task) RestoreState(b []byte) error {
 		}
 		*at, b = v, b[size:]
 	}
+	windows := window.StateVersion
+	if version < 3 {
+		windows = 1
+	}
 	n, b, err := length(b)
 	if err != nil {
 		return err
@@ -92,7 +98,7 @@ func (t *task) RestoreState(b []byte) error {
 		i := t.sensors.add(plant.ID(b[:16]))
 		s := t.sensors.at(i)
 		s.tenant, s.lineID = plant.ID(b[16:32]), plant.ID(b[32:48])
-		if b, err = s.replay.RestoreState(b[48:]); err != nil {
+		if b, err = s.replay.RestoreState(b[48:], windows); err != nil {
 			return err
 		}
 		if b, err = s.detector.RestoreState(b); err != nil {

@@ -37,6 +37,47 @@ func TestNothingNewIsDropped(t *testing.T) {
 	})
 }
 
+// TestCopiesWithinTheHorizon: whatever the pace, a copy is found while the
+// sensor's time has not gone on by the horizon since the reading came, as long as
+// the largest window holds what came between.
+func TestCopiesWithinTheHorizon(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		var w Replay
+		type came struct {
+			ts, newest int64
+			word       uint64
+		}
+		var all []came
+		newest := int64(1_000_000)
+		for range rapid.IntRange(1, 12).Draw(t, "runs") {
+			pace := rapid.SampledFrom([]int64{10, 1_000, 5_000, horizon / 30, horizon, 10 * horizon}).Draw(t, "pace")
+			late := rapid.SampledFrom([]int64{0, 0, 0, 3 * horizon}).Draw(t, "late")
+			for range rapid.IntRange(1, 200).Draw(t, "readings") {
+				newest += pace
+				x := came{newest - late, newest, uint64(len(all))}
+				if late > 0 {
+					x.newest = max(newest-pace, w.newest)
+					newest = x.newest // a late reading doesn't move the sensor's time
+					x.ts = newest - late - int64(len(all))
+				}
+				if v := w.See(x.ts, x.word, horizon); v == Copy {
+					t.Fatalf("%+v is new", x)
+				}
+				x.newest = w.newest
+				all = append(all, x)
+			}
+			for _, x := range all[max(0, len(all)-maxCapacity/2):] {
+				if w.newest-x.newest < horizon && w.See(x.ts, x.word, horizon) != Copy {
+					t.Fatalf("a copy of %+v, at %d, counts again", x, w.newest)
+				}
+			}
+		}
+		if w.Size() > 88+8*maxCapacity {
+			t.Fatalf("%d bytes", w.Size())
+		}
+	})
+}
+
 // TestDeviceRestart: a sequence that begins again at zero is not a row of
 // copies. A bitmap over sequence numbers would drop them: the reason for this
 // design.
@@ -64,7 +105,7 @@ func TestBatchSentAgain(t *testing.T) {
 			t.Fatalf("reading %d of the batch counted twice", i)
 		}
 	}
-	if w.Size() > 64+8*maxCapacity {
+	if w.Size() > 88+8*maxCapacity {
 		t.Fatalf("%d bytes", w.Size())
 	}
 }
@@ -75,7 +116,7 @@ func TestStateRoundTrip(t *testing.T) {
 		for range rapid.IntRange(0, 200).Draw(t, "n") {
 			a.See(rapid.Int64Range(0, 1e6).Draw(t, "ts"), rapid.Uint64().Draw(t, "word"), horizon)
 		}
-		rest, err := b.RestoreState(append(a.AppendState(nil), 7))
+		rest, err := b.RestoreState(append(a.AppendState(nil), 7), StateVersion)
 		if err != nil || len(rest) != 1 || !reflect.DeepEqual(a, b) {
 			t.Fatalf("%v, %d bytes left\n%+v\n%+v", err, len(rest), a, b)
 		}
@@ -87,12 +128,14 @@ func FuzzRestoreState(f *testing.F) {
 	w.See(1, 2, horizon)
 	f.Add(w.AppendState(nil))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		var w Replay
-		if _, err := w.RestoreState(b); err != nil {
-			return
-		}
-		for i := range 100 {
-			w.See(int64(i), uint64(i), horizon)
+		for version := 1; version <= StateVersion; version++ {
+			var w Replay
+			if _, err := w.RestoreState(b, version); err != nil {
+				continue
+			}
+			for i := range 100 {
+				w.See(int64(i), uint64(i), horizon)
+			}
 		}
 	})
 }
