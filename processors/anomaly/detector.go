@@ -72,11 +72,18 @@ func (f *Findings) add(x Finding) {
 }
 
 // Observe takes the next reading: ts in Unix milliseconds, value in the sensor's
-// unit. It returns the score, 0 to 1, and leaves the findings in f.
-func (d *Detector) Observe(cfg *Config, ts int64, value float64, q plant.Quality, f *Findings) float32 {
+// unit, now the broker's time of it or of a later one. It returns the score, 0 to
+// 1, and leaves the findings in f.
+func (d *Detector) Observe(cfg *Config, ts, now int64, value float64, q plant.Quality, f *Findings) float32 {
 	f.n = 0
-	if q == plant.QualityBad || d.n > 0 && ts <= d.lastTS {
+	if q == plant.QualityBad {
 		return 0
+	}
+	if d.n > 0 && ts <= d.lastTS {
+		if d.lastTS <= now+fastClock || ts > now+fastClock || ts < now-liveAge {
+			return 0
+		}
+		d.setBack(ts)
 	}
 	d.observeLimits(cfg, ts, value, f)
 	score := float32(0)
@@ -85,6 +92,24 @@ func (d *Detector) Observe(cfg *Config, ts int64, value float64, q plant.Quality
 	}
 	d.n, d.lastTS, d.last = d.n+1, ts, value
 	return score
+}
+
+// A reading that is older than the newest is no news, unless the newest came from
+// a clock that was fast: more than fastClock ahead of the broker. Then what is at
+// most liveAge old is from a clock that was put right, and limits must not be
+// blind until it has caught up.
+const (
+	fastClock = 10_000
+	liveAge   = 60_000
+)
+
+// setBack puts the detector's times before ts. The time since the last reading is
+// not known then, so it is taken for an hour: no rate is found.
+func (d *Detector) setBack(ts int64) {
+	d.lastTS, d.sinceTS = ts-3_600_000, min(d.sinceTS, ts)
+	for i := range d.limits {
+		d.limits[i].since = min(d.limits[i].since, ts)
+	}
 }
 
 // learned scores a reading against what was learnt before it, then learns it.

@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"reflect"
+	"slices"
 	"strconv"
 	"testing"
 	"time"
@@ -28,7 +29,7 @@ func series(seed uint64, n int, at func(i int, noise float64) float64) []float64
 func run(d *Detector, cfg *Config, xs []float64, from int) (scores []float32, found [][]Finding) {
 	var f Findings
 	for i, x := range xs {
-		scores = append(scores, d.Observe(cfg, int64(from+i)*1000, x, plant.QualityGood, &f))
+		scores = append(scores, d.Observe(cfg, int64(from+i)*1000, int64(from+i)*1000, x, plant.QualityGood, &f))
 		found = append(found, append([]Finding(nil), f.All()...))
 	}
 	return scores, found
@@ -145,7 +146,7 @@ func TestALimitTakenBackEnds(t *testing.T) {
 	none := DefaultConfig()
 	none.Learned = false
 	var f Findings
-	d.Observe(&none, 1_000_000, 81, plant.QualityGood, &f)
+	d.Observe(&none, 1_000_000, 1_000_000, 81, plant.QualityGood, &f)
 	want := []Finding{{Kind: plant.AnomalyLimitH, Since: 1_000_000, Expected: 81, Ended: true}}
 	if !reflect.DeepEqual(f.All(), want) {
 		t.Fatalf("found %+v, want %+v", f.All(), want)
@@ -185,10 +186,10 @@ func TestBackfillAndBadQuality(t *testing.T) {
 	run(&d, &cfg, series(1, 500, func(_ int, e float64) float64 { return e }), 1000)
 	before := d
 	var f Findings
-	if s := d.Observe(&cfg, 5000, 1e6, plant.QualityGood, &f); s != 0 || len(f.All()) != 0 || d != before {
+	if s := d.Observe(&cfg, 5000, 1e9, 1e6, plant.QualityGood, &f); s != 0 || len(f.All()) != 0 || d != before {
 		t.Error("an old reading was scored, found or learnt")
 	}
-	if s := d.Observe(&cfg, 1e9, 1e6, plant.QualityBad, &f); s != 0 || len(f.All()) != 0 || d != before {
+	if s := d.Observe(&cfg, 1e9, 1e9, 1e6, plant.QualityBad, &f); s != 0 || len(f.All()) != 0 || d != before {
 		t.Error("a bad reading was scored, found or learnt")
 	}
 }
@@ -227,7 +228,7 @@ func TestMachineTemperature(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		d.Observe(&cfg, ts.UnixMilli(), v, plant.QualityGood, &f)
+		d.Observe(&cfg, ts.UnixMilli(), ts.UnixMilli(), v, plant.QualityGood, &f)
 		for _, x := range f.All() {
 			t.Log(row[0], row[1], x.Kind, x.Score, x.Expected)
 		}
@@ -245,7 +246,7 @@ func FuzzRestoreState(f *testing.F) {
 		cfg := DefaultConfig()
 		var fs Findings
 		for i := range 300 {
-			d.Observe(&cfg, d.lastTS+int64(i)+1, float64(i), plant.QualityGood, &fs)
+			d.Observe(&cfg, d.lastTS+int64(i)+1, d.lastTS+int64(i)+1, float64(i), plant.QualityGood, &fs)
 		}
 	})
 }
@@ -258,6 +259,47 @@ func BenchmarkObserve(b *testing.B) {
 	var f Findings
 	for i := 0; b.Loop(); i++ {
 		d := &ds[i%len(ds)]
-		d.Observe(&cfg, d.lastTS+1000, xs[i%len(xs)], plant.QualityGood, &f)
+		d.Observe(&cfg, d.lastTS+1000, d.lastTS+1000, xs[i%len(xs)], plant.QualityGood, &f)
+	}
+}
+
+// TestFastClock: one reading comes from a clock that is nine minutes fast, which
+// ingest takes; then the clock is put right. Limits go on at once, and the time
+// they are passed for begins with what is true. A reading that is merely late, or
+// from a buffer, stays without effect, as does a clock that is fast for good.
+func TestFastClock(t *testing.T) {
+	const minute, begin = int64(60_000), int64(1_795_000_000_000)
+	cfg := DefaultConfig()
+	cfg.HH, cfg.OnDelayMS, cfg.MaxRate = 95, 5_000, 1_000
+	var d Detector
+	var f Findings
+	found := map[plant.AnomalyKind][]int64{}
+	see := func(ts, now int64, v float64) {
+		d.Observe(&cfg, ts, now, v, plant.QualityGood, &f)
+		for _, x := range f.All() {
+			found[x.Kind] = append(found[x.Kind], x.Since-begin)
+		}
+	}
+	see(begin, begin, 70)
+	see(begin+9*minute, begin+1000, 120) // fast, and past the limit
+	for i := int64(2); i < 30; i++ {
+		see(begin+i*1000, begin+i*1000, 120)
+	}
+	if want := []int64{2000}; !slices.Equal(found[plant.AnomalyLimitHH], want) || len(found) > 1 {
+		t.Errorf("found %v, want HH since %v", found, want)
+	}
+	clear(found)
+	before := d
+	see(begin+9_000, begin+31_000, 70)    // out of order
+	see(begin-5*minute, begin+32_000, 70) // from a buffer
+	if d != before || len(found) > 0 {
+		t.Errorf("late readings were taken for news: %v", found)
+	}
+	d = Detector{}
+	for i := range int64(20) { // two minutes fast for good, every other out of order
+		see(begin+2*minute+(i^1)*1000, begin+i*1000, 70)
+	}
+	if d.n != 10 {
+		t.Errorf("%d of 20 readings were in order, want 10", d.n)
 	}
 }

@@ -28,6 +28,8 @@
 //
 // The detector is causal: scores never change with what follows. Readings of
 // bad quality, and readings older than the newest, are neither scored nor
-// learnt, so a backfill never alarms in arrears. During the first 200 readings
+// learnt, so a backfill never alarms in arrears; but a newest reading that was
+// ahead of the broker's clock doesn't silence those that follow from a clock put
+// right. During the first 200 readings
 // only limits are found.
 package anomaly

@@ -247,5 +247,4 @@ func (l *Line) forget(cfg *Config) {
 	l.first = max(l.first, l.from)
 }
 
-
 func floor(ts int64) int64 { return ts - ts%minuteMS }

@@ -86,7 +86,7 @@ func (t *task) settleSensor(i int32) error {
 			t.counts.unknown++
 		case window.New:
 		}
-		g.score = s.detector.Observe(cfg, x.TS, x.Value, x.Quality, &t.found)
+		g.score = s.detector.Observe(cfg, x.TS, t.now, x.Value, x.Quality, &t.found)
 		if m, ok := s.minute.Add(x.TS, x.Value, x.Quality != plant.QualityBad); ok {
 			t.minutes.Append(&s.tenant, &s.lineID, &s.id, &m)
 		}
