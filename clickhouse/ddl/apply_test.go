@@ -12,11 +12,11 @@ import (
 
 func TestApplyChangesWhatIsThere(t *testing.T) {
 	c := client(t)
-	o := ddl.DefaultOptions()
+	o := ddl.DefaultOptions(8)
 	if err := ddl.Apply(t.Context(), c, o); err != nil {
 		t.Fatal(err)
 	}
-	o.RawDays, o.MinuteDays, o.HourDays, o.DayDays, o.Window = 10, 20, 30, 40, 500
+	o.RawDays, o.MinuteDays, o.HourDays, o.DayDays, o.Window = 10, 20, 30, 40, 50_000
 	for range 2 {
 		if err := ddl.Apply(t.Context(), c, o); err != nil {
 			t.Fatal(err)
@@ -26,7 +26,7 @@ func TestApplyChangesWhatIsThere(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := "anomalies\t30\t500\nline_events\t30\t500\noee_parts\t40\t500\nreadings\t10\t500\nreadings_1d\t40\t500\nreadings_1h\t30\t500\nreadings_1m\t20\t500\n"
+	want := "anomalies\t30\t50000\nline_events\t30\t50000\noee_parts\t40\t50000\nreadings\t10\t50000\nreadings_1d\t40\t50000\nreadings_1h\t30\t50000\nreadings_1m\t20\t50000\n"
 	if got != want {
 		t.Errorf("got\n%swant\n%s", got, want)
 	}
@@ -39,7 +39,7 @@ func TestApplyChangesWhatIsThere(t *testing.T) {
 // TestBIViews: every view answers, and every table and column is described.
 func TestBIViews(t *testing.T) {
 	c := client(t)
-	o := ddl.DefaultOptions()
+	o := ddl.DefaultOptions(8)
 	o.BI = c.Database() + "_bi"
 	t.Cleanup(func() { _, _ = c.ExecAnywhere(context.WithoutCancel(t.Context()), "DROP DATABASE IF EXISTS "+o.BI) })
 	if err := ddl.Apply(t.Context(), c, o); err != nil {
@@ -74,12 +74,12 @@ func TestApplyAtOnce(t *testing.T) {
 	c := client(t)
 	var g errgroup.Group
 	for range 4 {
-		g.Go(func() error { return ddl.Apply(t.Context(), c, ddl.DefaultOptions()) })
+		g.Go(func() error { return ddl.Apply(t.Context(), c, ddl.DefaultOptions(8)) })
 	}
 	if err := g.Wait(); err != nil {
 		t.Fatal(err)
 	}
-	if err := ddl.Check(t.Context(), c); err != nil {
+	if err := ddl.Check(t.Context(), c, 8); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -17,8 +17,6 @@ import (
 const (
 	minYear  = 24
 	minMonth = 8
-	// minWindow is the fewest inserts that a table must remember.
-	minWindow = 100
 )
 
 // table is what ClickHouse says of one of our tables.
@@ -44,24 +42,24 @@ func views() map[string]string {
 	return map[string]string{"readings_1h_mv": "readings_1h", "readings_1d_mv": "readings_1d"}
 }
 
-// Check refuses a database on which a repeated insert could count twice, or a
-// rollup could miss readings, with clickhouse.ErrUnfit; each fault in it names
+// Check refuses a database on which a repeated insert of one of so many slots
+// could count twice, or a rollup could miss readings, with clickhouse.ErrUnfit; each fault in it names
 // the table and the setting. Any other error says that nothing was found out.
-func Check(ctx context.Context, c *clickhouse.Client) error {
+func Check(ctx context.Context, c *clickhouse.Client, slots int) error {
 	found, err := tables(ctx, c)
 	if err != nil {
 		return err
 	}
 	var errs []error
 	for _, name := range deduplicated() {
-		errs = append(errs, checkTable(name, found[name]))
+		errs = append(errs, checkTable(name, found[name], WindowFor(slots)))
 	}
 	for view, target := range views() {
 		errs = append(errs, checkView(view, target, c.Database(), found))
 	}
 	for name, t := range found {
 		if _, ours := views()[name]; !ours && t.Engine == "MaterializedView" {
-			errs = append(errs, checkForeignView(name, &t, found))
+			errs = append(errs, checkForeignView(name, &t, found, WindowFor(slots)))
 		}
 	}
 	server, err := checkServer(ctx, c)
@@ -90,19 +88,20 @@ func tables(ctx context.Context, c *clickhouse.Client) (map[string]table, error)
 	return found, nil
 }
 
-func checkTable(name string, t table) error {
-	setting := "non_replicated_deduplication_window"
+func checkTable(name string, t table, window int) error {
+	setting, own := "non_replicated_deduplication_window", 0
 	switch {
 	case t.Name == "":
 		return fmt.Errorf("table %s is missing", name)
 	case t.replicated():
-		setting = "replicated_deduplication_window"
-		if number(t.EngineFull, setting) < 0 {
-			return nil // ClickHouse's own, 10,000
-		}
+		setting, own = "replicated_deduplication_window", 10_000 // ClickHouse's default
 	}
-	if n := number(t.EngineFull, setting); n < minWindow {
-		return fmt.Errorf("table %s: %s is %d, must be at least %d: a repeated insert would count twice", name, setting, max(n, 0), minWindow)
+	n := number(t.EngineFull, setting)
+	if n < 0 {
+		n = own
+	}
+	if n < window {
+		return fmt.Errorf("table %s: %s is %d, must be at least %d: a repeated insert would count twice; foodflow migrate sets it", name, setting, n, window)
 	}
 	return nil
 }
@@ -120,7 +119,7 @@ func checkView(name, target, database string, found map[string]table) error {
 
 // checkForeignView finds views of other people on our tables whose own table
 // forgets tokens: what they sum would count repetitions.
-func checkForeignView(name string, v *table, found map[string]table) error {
+func checkForeignView(name string, v *table, found map[string]table, window int) error {
 	_, to, ok := strings.Cut(strings.ReplaceAll(v.Query, "`", ""), " TO ")
 	if !ok {
 		return fmt.Errorf("view %s keeps its rows in a table of its own, which has no deduplication window: a repeated insert would count twice in it", name)
@@ -130,7 +129,7 @@ func checkForeignView(name string, v *table, found map[string]table) error {
 		target = bare
 	}
 	if t, ok := found[target]; ok {
-		return checkTable(target, t)
+		return checkTable(target, t, window)
 	}
 	return nil
 }

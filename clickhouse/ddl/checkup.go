@@ -12,13 +12,14 @@ import (
 	"github.com/foodflow/foodflow/internal/doctor"
 )
 
-// Checkup looks at ClickHouse: whether it answers, its tables with the settings
+// Checkup looks at ClickHouse, which so many slots insert into (0: not known):
+// whether it answers, its tables with the settings
 // that exactly-once rests on, its clock and its disks.
-func Checkup(c *clickhouse.Client) []doctor.Check {
+func Checkup(c *clickhouse.Client, slots int) []doctor.Check {
 	const mend = "see that ClickHouse runs and that clickhouse.url, user, password and TLS are right"
 	return []doctor.Check{
 		{Name: "clickhouse.tables", Run: func(ctx context.Context) []doctor.Finding {
-			err := Check(ctx, c)
+			err := Check(ctx, c, slots)
 			var answered *clickhouse.Exception
 			switch {
 			case err == nil:

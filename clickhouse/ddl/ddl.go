@@ -22,10 +22,25 @@ type Options struct {
 	Cluster string
 }
 
-// DefaultOptions keeps raw readings for half a year. The window covers hours of
-// inserts even from a hundred slots at two a second.
-func DefaultOptions() Options {
-	return Options{RawDays: 180, MinuteDays: 400, HourDays: 5 * 366, DayDays: 20 * 366, Window: 10_000, BI: "bi"}
+// DefaultOptions keeps raw readings for half a year, and a window for as many
+// slots (partitions of the readings' topic) as insert.
+func DefaultOptions(slots int) Options {
+	return Options{RawDays: 180, MinuteDays: 400, HourDays: 5 * 366, DayDays: 20 * 366, Window: WindowFor(slots), BI: "bi"}
+}
+
+// What a window has to cover: all slots share a table's, each inserts at most so
+// often (the processors close a batch every 350 ms), together no more often than
+// ClickHouse merges, and an insert whose outcome is unknown comes again within
+// ten minutes, a change of its owner included.
+const (
+	slotInserts  = 3   // a second
+	tableInserts = 200 // a second
+	repeatWithin = 600 // seconds
+)
+
+// WindowFor gives the least window of a table that so many slots insert into.
+func WindowFor(slots int) int {
+	return max(10_000, repeatWithin*min(slotInserts*slots, tableInserts))
 }
 
 // Validate names every fault at once.
@@ -39,8 +54,8 @@ func (o Options) Validate() error {
 			errs = append(errs, fmt.Errorf("clickhouse.%s: must be at least 1", d.name))
 		}
 	}
-	if o.Window < minWindow {
-		errs = append(errs, fmt.Errorf("clickhouse.window: must be at least %d, or repeated inserts would go unrecognised", minWindow))
+	if least := WindowFor(0); o.Window < least {
+		errs = append(errs, fmt.Errorf("clickhouse.window: must be at least %d, or repeated inserts would go unrecognised", least))
 	}
 	return errors.Join(errs...)
 }

@@ -20,7 +20,7 @@ func TestReadmeQuery(t *testing.T) {
 		t.Fatal("the chapter holds no query")
 	}
 	c := client(t)
-	if err := ddl.Apply(t.Context(), c, ddl.DefaultOptions()); err != nil {
+	if err := ddl.Apply(t.Context(), c, ddl.DefaultOptions(8)); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := c.Exec(t.Context(), "INSERT INTO readings (ts, _partition, _offset) SELECT now64(3), 3, n FROM (SELECT arrayJoin([5, 6, 6, 9]) AS n)", nil); err != nil {

@@ -17,7 +17,7 @@ func TestClusterStatements(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	o := DefaultOptions()
+	o := DefaultOptions(8)
 	o.Cluster = "plant's `own`"
 	list, err := render("food\\flow", o)
 	if err != nil || len(list) < 12 {
@@ -31,7 +31,7 @@ func TestClusterStatements(t *testing.T) {
 		if !strings.Contains(out, "ON CLUSTER") {
 			t.Errorf("%s stays on one server:\n%s", s.file, out)
 		}
-		if strings.Contains(out, "CREATE TABLE") && (!strings.Contains(out, "ENGINE = Replicated") || strings.Contains(out, "non_replicated") || !strings.Contains(out, "replicated_deduplication_window = 10000") || !strings.Contains(out, "replicated_deduplication_window_seconds = 604800")) {
+		if strings.Contains(out, "CREATE TABLE") && (!strings.Contains(out, "ENGINE = Replicated") || strings.Contains(out, "non_replicated") || !strings.Contains(out, "replicated_deduplication_window = 14400") || !strings.Contains(out, "replicated_deduplication_window_seconds = 604800")) {
 			t.Errorf("%s is not replicated:\n%s", s.file, out)
 		}
 		if strings.ContainsAny(out, "{}") {

@@ -16,7 +16,7 @@ import (
 func TestCheckReadsTheServer(t *testing.T) {
 	var tables strings.Builder
 	for _, name := range []string{"readings", "readings_1m", "readings_1h", "readings_1d", "line_events", "anomalies", "oee_parts"} {
-		fmt.Fprintf(&tables, `{"name":%q,"engine":"MergeTree","engine_full":"MergeTree ORDER BY a SETTINGS non_replicated_deduplication_window = 1000"}`+"\n", name)
+		fmt.Fprintf(&tables, `{"name":%q,"engine":"MergeTree","engine_full":"MergeTree ORDER BY a SETTINGS non_replicated_deduplication_window = 20000"}`+"\n", name)
 		if name == "readings_1h" || name == "readings_1d" {
 			fmt.Fprintf(&tables, `{"name":"%s_mv","engine":"MaterializedView","create_table_query":"CREATE MATERIALIZED VIEW x TO foodflow.%s (a) AS SELECT"}`+"\n", name, name)
 		}
@@ -54,7 +54,7 @@ func TestCheckReadsTheServer(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			err = ddl.Check(t.Context(), c)
+			err = ddl.Check(t.Context(), c, 8)
 			if tc.want == "" && err != nil || tc.want != "" && (err == nil || !strings.Contains(err.Error(), tc.want) || clickhouse.IsTransient(err)) {
 				t.Errorf("got %v, want %q", err, tc.want)
 			}

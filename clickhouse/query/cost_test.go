@@ -49,7 +49,7 @@ func metered(t testing.TB) (*query.Reader, *clickhouse.Client, *atomic.Int64) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := ddl.Apply(t.Context(), c, ddl.DefaultOptions()); err != nil {
+	if err := ddl.Apply(t.Context(), c, ddl.DefaultOptions(8)); err != nil {
 		t.Fatal(err)
 	}
 	return query.New(c, 20*time.Second), c, read

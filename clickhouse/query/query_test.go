@@ -30,7 +30,7 @@ func open(t testing.TB) (*query.Reader, *sink.Sink) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := ddl.Apply(t.Context(), c, ddl.DefaultOptions()); err != nil {
+	if err := ddl.Apply(t.Context(), c, ddl.DefaultOptions(8)); err != nil {
 		t.Fatal(err)
 	}
 	return query.New(c, 10*time.Second), sink.New(c, nil)

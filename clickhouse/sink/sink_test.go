@@ -31,7 +31,7 @@ func open(t testing.TB, base string) *clickhouse.Client {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := ddl.Apply(t.Context(), c, ddl.DefaultOptions()); err != nil {
+	if err := ddl.Apply(t.Context(), c, ddl.DefaultOptions(8)); err != nil {
 		t.Fatal(err)
 	}
 	return c
@@ -231,5 +231,35 @@ func BenchmarkInsert(b *testing.B) {
 			}
 			b.ReportMetric(float64(rows)*float64(b.N)/b.Elapsed().Seconds(), "rows/s")
 		})
+	}
+}
+
+// TestSharedWindowForgets is the control of ddl.TestWindowGrowsWithSlots: a
+// window that is too small for those who share it forgets a token while its
+// insert may still come again, and then counts twice.
+func TestSharedWindowForgets(t *testing.T) {
+	c := open(t, embeddedtest.Start(t))
+	if _, err := c.Exec(t.Context(), "ALTER TABLE readings_1m MODIFY SETTING non_replicated_deduplication_window = 20", nil); err != nil {
+		t.Fatal(err)
+	}
+	s := sink.New(c, nil)
+	one := func(token string) {
+		m := sink.NewMinutes()
+		m.Append(&plant.ID{1}, &plant.ID{2}, &plant.ID{3}, &plant.Minute{Start: day0, Count: 1})
+		if err := s.Insert(t.Context(), m, token); err != nil {
+			t.Fatal(err)
+		}
+	}
+	one("a lost reply")
+	one("a lost reply")
+	if got := query(t, c, "SELECT sum(count) FROM readings_1m"); got != "1" {
+		t.Fatalf("%s readings of 1: a repetition is not known at all", got)
+	}
+	for i := range 25 {
+		one(fmt.Sprint("another slot ", i))
+	}
+	one("a lost reply")
+	if got := query(t, c, "SELECT sum(count) FROM readings_1m"); got != "27" {
+		t.Errorf("%s readings, want 27: a window of 20 remembers more than 20, and the other test shows nothing", got)
 	}
 }

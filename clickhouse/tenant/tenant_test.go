@@ -29,7 +29,7 @@ func filled(t *testing.T, tenants ...plant.ID) (*tenant.Rows, *clickhouse.Client
 	ch, err := clickhouse.NewClient(cfg)
 	must(t, err)
 	t.Cleanup(ch.Close)
-	must(t, ddl.Apply(t.Context(), ch, ddl.DefaultOptions()))
+	must(t, ddl.Apply(t.Context(), ch, ddl.DefaultOptions(8)))
 	for _, id := range tenants {
 		for _, q := range []string{
 			"INSERT INTO readings (tenant_id, sensor_id, ts, value, seq) SELECT toUUID('%'), generateUUIDv4(), toDateTime64('2026-10-30 00:00:00', 3) + number * 600, number, number FROM numbers(1000)",

@@ -120,6 +120,21 @@ func faults(err error) []doctor.Finding {
 	return out
 }
 
+// slots gives how many slots insert into ClickHouse, 0 where Kafka doesn't tell;
+// then the checks of Kafka say so.
+func (c *doctorCmd) slots(ctx context.Context) int {
+	if len(c.Kafka.Brokers) == 0 {
+		return 0
+	}
+	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
+	defer cancel()
+	ends, err := broker.EndOffsets(ctx, c.Kafka.config(), broker.TopicReadings)
+	if err != nil {
+		return 0
+	}
+	return len(ends)
+}
+
 // stores looks at every store that has an address.
 func (c *doctorCmd) stores(e *env) (checks []doctor.Check) {
 	if len(c.Kafka.Brokers) > 0 {
@@ -139,7 +154,7 @@ func (c *doctorCmd) stores(e *env) (checks []doctor.Check) {
 		if ch, err := clickhouse.NewClient(c.Clickhouse.config()); err != nil {
 			checks = append(checks, broken("clickhouse.reachable", err))
 		} else {
-			checks = append(checks, ddl.Checkup(ch)...)
+			checks = append(checks, ddl.Checkup(ch, c.slots(e.ctx))...)
 		}
 	}
 	if c.Postgres.URL != "" {

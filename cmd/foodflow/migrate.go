@@ -62,12 +62,16 @@ func (c *migrateUpCmd) Run(e *env) error {
 	if err := broker.EnsureTopics(e.ctx, cl, kafka.Partitions); err != nil {
 		return unfinished(err)
 	}
+	slots, err := broker.EndOffsets(e.ctx, kafka, broker.TopicReadings)
+	if err != nil {
+		return unfinished(err)
+	}
 	ch, err := clickhouse.NewClient(c.Clickhouse.config())
 	if err != nil {
 		return err
 	}
 	defer ch.Close()
-	tables := ddl.DefaultOptions()
+	tables := ddl.DefaultOptions(len(slots))
 	tables.Cluster = ch.Cluster()
 	if err := ddl.Apply(e.ctx, ch, tables); err != nil {
 		return unfinished(err)

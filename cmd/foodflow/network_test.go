@@ -73,7 +73,7 @@ func newPlumbing(t *testing.T, wrap func(run.Inserter) run.Inserter) *plumbing {
 	direct := p.tables(p.Clickhouse)
 	_, err = direct.ExecAnywhere(t.Context(), "DROP DATABASE IF EXISTS foodflow SYNC")
 	p.must(err)
-	p.must(ddl.Apply(t.Context(), direct, ddl.DefaultOptions()))
+	p.must(ddl.Apply(t.Context(), direct, ddl.DefaultOptions(8)))
 	p.plant()
 	p.startIngest()
 	p.startProcessors()

@@ -63,7 +63,7 @@ func TestKilledAtEveryPoint(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if err := ddl.Apply(t.Context(), c, ddl.DefaultOptions()); err != nil {
+			if err := ddl.Apply(t.Context(), c, ddl.DefaultOptions(8)); err != nil {
 				t.Fatal(err)
 			}
 			l.args = []string{

@@ -12,6 +12,7 @@ import (
 	"github.com/foodflow/foodflow/ingest/httpin"
 	"github.com/foodflow/foodflow/ingest/kafkaout"
 	"github.com/foodflow/foodflow/ingest/mqttin"
+	"github.com/foodflow/foodflow/internal/broker"
 	"github.com/foodflow/foodflow/internal/stream"
 	"github.com/foodflow/foodflow/processors/run"
 )
@@ -113,15 +114,19 @@ func (c *processorsCmd) Run(e *env) error {
 	if err != nil {
 		return err
 	}
-	if err := checkTables(e.ctx, ch); err != nil {
-		return err
-	}
 	codec, err := r.codec(e.ctx, c.Registry, c.CacheDir)
 	if err != nil {
 		return err
 	}
 	store, err := r.follow(e.ctx, kafka, codec)
 	if err != nil {
+		return err
+	}
+	slots, err := broker.EndOffsets(e.ctx, kafka, broker.TopicReadings)
+	if err != nil {
+		return err
+	}
+	if err := checkTables(e.ctx, ch, len(slots)); err != nil {
 		return err
 	}
 	job, err := run.Open(c.stream(), run.JobDeps{Kafka: kafka, ClickHouse: ch, Codec: codec, Directory: store, Logger: r.logger, Registry: r.reg, Tracer: r.tracer})
@@ -173,9 +178,9 @@ func (r *role) start(ctx context.Context, name string, run func(context.Context)
 
 // checkTables refuses to run on tables that exactly-once can't rest on. While
 // ClickHouse is away it waits: the readings are safe on Kafka.
-func checkTables(ctx context.Context, ch *clickhouse.Client) error {
+func checkTables(ctx context.Context, ch *clickhouse.Client, slots int) error {
 	for {
-		err := ddl.Check(ctx, ch)
+		err := ddl.Check(ctx, ch, slots)
 		if err == nil || !clickhouse.IsTransient(err) || isDatabaseFault(err) {
 			return err
 		}

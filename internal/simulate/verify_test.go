@@ -45,7 +45,7 @@ func newStore(t *testing.T) *store {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := ddl.Apply(t.Context(), ch, ddl.DefaultOptions()); err != nil {
+	if err := ddl.Apply(t.Context(), ch, ddl.DefaultOptions(8)); err != nil {
 		t.Fatal(err)
 	}
 	return &store{

@@ -144,6 +144,58 @@ func TestSnapshotGone(t *testing.T) {
 	}
 }
 
+// fencedLog takes no commit once the slot is lost.
+type fencedLog struct {
+	commits int
+	lost    bool
+}
+
+func (l *fencedLog) write(context.Context, Slot, *ledger) error {
+	if l.lost {
+		return errFenced
+	}
+	l.commits++
+	return nil
+}
+
+// flaky is a task whose flush fails at first.
+type flaky struct {
+	Task
+	failures, flushes int
+}
+
+func (f *flaky) Flush(context.Context, Batch) error {
+	f.flushes++
+	if f.failures--; f.failures >= 0 {
+		return Transient(errors.New("away"))
+	}
+	return nil
+}
+
+// TestLongPauseClaimsAgain: before an insert is sent that may have waited longer
+// than a session, the slot is claimed by a commit; one that has another owner
+// sends nothing. ClickHouse may have forgotten by then what that one inserted.
+func TestLongPauseClaimsAgain(t *testing.T) {
+	for name, tc := range map[string]struct {
+		ago     time.Duration
+		lost    bool
+		commits int
+		flushes int
+		err     error
+	}{
+		"at once":                    {ago: 0, flushes: 2},
+		"after a pause":              {ago: time.Minute, commits: 1, flushes: 2},
+		"of a slot that is not ours": {ago: time.Minute, lost: true, err: errFenced},
+	} {
+		log, task := &fencedLog{lost: tc.lost}, &flaky{failures: 1}
+		w := &worker{cfg: DefaultConfig(), log: log, task: task, ledger: &ledger{}, m: newMetrics(nil, nil), logger: slog.New(slog.DiscardHandler), claimed: time.Now().Add(-tc.ago)}
+		err := w.flush(t.Context(), Batch{})
+		if !errors.Is(err, tc.err) || log.commits != tc.commits || task.flushes != tc.flushes {
+			t.Errorf("%s: %d commits, %d flushes, %v", name, log.commits, task.flushes, err)
+		}
+	}
+}
+
 // TestForgottenOffsets: Kafka has let go of the offsets of a group that was away
 // for long. With its snapshots there, the job refuses to begin anew, which would
 // count everything twice; offsets that an operator sets let it go on.

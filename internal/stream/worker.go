@@ -41,6 +41,7 @@ type worker struct {
 	held   []*chunk // whose last record is in the open batch
 
 	snap      *snapshotting // under way, nil when none
+	claimed   time.Time     // when a commit last showed that the slot is ours
 	lastSnap  time.Time     // when the last snapshot was begun, or what it lacks began
 	sinceSnap int           // records folded since the last snapshot was begun
 	purged    bool          // state went that the last snapshot still has
@@ -329,6 +330,13 @@ func (w *worker) flush(ctx context.Context, b Batch) error {
 	defer func() { w.m.flush.Observe(time.Since(began).Seconds()) }()
 	backoff := 50 * time.Millisecond
 	for attempt := 1; ; attempt++ {
+		// After a long pause the slot may be another's, and ClickHouse may have
+		// forgotten the token by which it would know what that one inserted.
+		if time.Since(w.claimed) > w.cfg.SessionTimeout {
+			if err := w.commit(ctx); err != nil {
+				return err
+			}
+		}
 		if err := fault.Point("stream.before_flush"); err != nil {
 			return err
 		}
@@ -364,5 +372,6 @@ func (w *worker) commit(ctx context.Context) error {
 	if err := w.log.write(ctx, w.slot, w.ledger); err != nil {
 		return err
 	}
+	w.claimed = time.Now()
 	return fault.Point("stream.after_commit")
 }

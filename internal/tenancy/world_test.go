@@ -145,7 +145,7 @@ func newWorld(t *testing.T, workers int) *world {
 	must(t, err)
 	t.Cleanup(w.close)
 	must(t, w.m.Shared(t.Context()))
-	must(t, ddl.Apply(t.Context(), w.ch, ddl.DefaultOptions()))
+	must(t, ddl.Apply(t.Context(), w.ch, ddl.DefaultOptions(8)))
 	must(t, broker.EnsureTopics(t.Context(), w.cl, 2))
 	w.relay()
 	if workers > 0 {

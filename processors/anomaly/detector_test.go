@@ -1,15 +1,11 @@
 package anomaly
 
 import (
-	"encoding/csv"
 	"math"
 	"math/rand/v2"
-	"os"
 	"reflect"
 	"slices"
-	"strconv"
 	"testing"
-	"time"
 	"unsafe"
 
 	"pgregory.net/rapid"
@@ -198,40 +194,6 @@ func TestSize(t *testing.T) {
 	var d Detector
 	if n := int(unsafe.Sizeof(d)); n > 400 || n > d.Size() {
 		t.Fatalf("%d bytes a sensor, Size says %d", n, d.Size())
-	}
-}
-
-// TestMachineTemperature reads the NAB recording that the replay ships and asks
-// for the labelled windows.
-func TestMachineTemperature(t *testing.T) {
-	path := os.Getenv("NAB_FILE")
-	if path == "" {
-		t.Skip("set NAB_FILE to a recording")
-	}
-	fh, err := os.Open(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	rows, err := csv.NewReader(fh).ReadAll()
-	if err != nil {
-		t.Fatal(err)
-	}
-	var d Detector
-	cfg := DefaultConfig()
-	var f Findings
-	for _, row := range rows[1:] {
-		ts, err := time.Parse(time.DateTime, row[0])
-		if err != nil {
-			t.Fatal(err)
-		}
-		v, err := strconv.ParseFloat(row[1], 64)
-		if err != nil {
-			t.Fatal(err)
-		}
-		d.Observe(&cfg, ts.UnixMilli(), ts.UnixMilli(), v, plant.QualityGood, &f)
-		for _, x := range f.All() {
-			t.Log(row[0], row[1], x.Kind, x.Score, x.Expected)
-		}
 	}
 }
 

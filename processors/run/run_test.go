@@ -64,7 +64,7 @@ func newWorldOn(t *testing.T, seeds []string) *world {
 	if w.ch, err = clickhouse.NewClient(ccfg); err != nil {
 		t.Fatal(err)
 	}
-	if err := ddl.Apply(t.Context(), w.ch, ddl.DefaultOptions()); err != nil {
+	if err := ddl.Apply(t.Context(), w.ch, ddl.DefaultOptions(8)); err != nil {
 		t.Fatal(err)
 	}
 	if w.codec, err = schemas.NewStaticCodec(); err != nil {

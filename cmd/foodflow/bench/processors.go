@@ -164,7 +164,7 @@ func tables(ctx context.Context, e Env, name string) (*clickhouse.Client, error)
 	if err != nil {
 		return nil, err
 	}
-	if err := ddl.Apply(ctx, c, ddl.DefaultOptions()); err != nil {
+	if err := ddl.Apply(ctx, c, ddl.DefaultOptions(benchPartitions)); err != nil {
 		return nil, err
 	}
 	return c, nil
