@@ -82,7 +82,7 @@ func (p *Producer) publishLarge(ctx context.Context, recs []*kgo.Record, answers
 	if len(recs) == 0 {
 		return nil
 	}
-	cl, err := kgo.NewClient(append(p.cl.Opts(), kgo.ProducerBatchMaxBytesFn(func(string) int32 { return immense }), kgo.BrokerMaxWriteBytes(immense+1<<20),
+	cl, err := kgo.NewClient(append(p.cl.Opts(), kgo.ProducerBatchMaxBytes(immense), kgo.BrokerMaxWriteBytes(immense+1<<20),
 		kgo.ProducerBatchCompression(kgo.ZstdCompression()))...)
 	if err != nil {
 		return fmt.Errorf("opening client for large messages: %w", err)

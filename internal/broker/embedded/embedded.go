@@ -50,7 +50,7 @@ func Serve(ctx context.Context, cfg Config, logger *slog.Logger, ready func(addr
 			"group.initial.rebalance.delay.ms": "0",
 			// A plant that stands still for a month goes on where it stopped.
 			"offsets.retention.minutes": strconv.Itoa(366 * 24 * 60),
-			"message.max.bytes":                strconv.Itoa(4 << 20),
+			"message.max.bytes":         strconv.Itoa(4 << 20),
 		}),
 	}
 	if cfg.Sync {
