@@ -96,12 +96,12 @@ func NewTask(deps Deps, slot stream.Slot) stream.Task {
 }
 
 // A slot's anti-replay windows span a quarter of an hour of each sensor while
-// they fit the budget together, and 20 seconds beyond it: a plant of some thousand
+// they fit the budget together, and half a minute beyond it: a plant of some thousand
 // sensors is protected for long, one of a million within a KiB a sensor.
 const (
 	windowBudget = 32 << 20
 	longHorizon  = 15 * 60_000
-	shortHorizon = 20_000
+	shortHorizon = 30_000
 )
 
 func (t *task) horizon() int64 {

@@ -22,7 +22,7 @@ const (
 const (
 	minCapacity = 32
 	maxCapacity = 8192
-	parts       = 4
+	parts       = 16
 )
 
 // Replay is the anti-replay window of one sensor. It remembers its last 32
@@ -110,7 +110,7 @@ func mix(x uint64) uint64 {
 }
 
 // Size is the memory the window takes, in bytes.
-func (w *Replay) Size() int { return 88 + 8*len(w.ring) }
+func (w *Replay) Size() int { return 56 + 8*(parts+len(w.ring)) }
 
 // AppendState appends the window's state.
 func (w *Replay) AppendState(dst []byte) []byte {
