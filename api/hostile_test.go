@@ -136,6 +136,8 @@ func TestRefusalsInWords(t *testing.T) {
 		{"batches", batch(`"planned_quantity":1e400`), "", 422, `{"location":"planned_quantity","rule":"not_finite","message":"is too large for a double"}`},
 		{"batches", `{"key":"B","line_id":"bottling-1"}`, "", 422, `{"location":"line_id","rule":"format","message":"expected string to be RFC 4122 uuid"}`},
 		{"sensors/filler-temperature/readings", `{"ts":"2026-11-27T20:00:00","value":5}`, "", 422, `{"location":"ts","rule":"time","message":"must be RFC 3339 or Unix milliseconds"}`},
+		{"lines", `{"key":"a","name":"A","time_zone":"UTC","unit":"jar","ideal_rates":[{"product":"water-500","per_minute":1},{"product":"water-500","per_minute":2}]}`, "", 422, `{"location":"ideal_rates[1]","rule":"duplicate","message":"the product has a rate from this time already"}`},
+		{"lines", `{"key":"a","name":"A","time_zone":"UTC","unit":"jar","ideal_rates":[{"product":"none","per_minute":1}]}`, "", 422, `{"location":"ideal_rates[0].product","rule":"unknown","message":"names no product"}`},
 		{"stop-reasons", `{"key":"a","name":"A","class":"odd"}`, "", 422, `must be one of no_signal, unscheduled`},
 		{"stop-reasons", `{"key":"filler-jam","name":"A"}`, "", 409, `another stop reason already has this key`},
 	} {

@@ -67,6 +67,11 @@ func checkLine(l *Line) *rules {
 	if !r.count("ideal_rates", len(l.IdealRates), 1000) {
 		return &r
 	}
+	type rate struct {
+		product string
+		from    int64
+	}
+	known := map[rate]bool{}
 	for i, x := range l.IdealRates {
 		at := fmt.Sprintf("ideal_rates[%d]", i)
 		r.text(at+".product", x.Product, 1, plant.MaxProduct)
@@ -74,6 +79,11 @@ func checkLine(l *Line) *rules {
 			r.add(at+".per_minute", "minimum", "must be above 0")
 		}
 		r.instant(at+".valid_from", &x.ValidFrom)
+		one := rate{x.Product, x.from().UnixMicro()} // as Postgres tells times apart
+		if known[one] {
+			r.add(at, "duplicate", "the product has a rate from this time already")
+		}
+		known[one] = true
 	}
 	return &r
 }
@@ -117,6 +127,14 @@ func loadRates(ctx context.Context, tx pgx.Tx, lines []*Line) error {
 	return nil
 }
 
+// from is since when the rate holds; none: since ever.
+func (x *IdealRate) from() time.Time {
+	if x.ValidFrom.IsZero() {
+		return time.UnixMilli(0).UTC()
+	}
+	return x.ValidFrom
+}
+
 // saveRates replaces the line's rates.
 func saveRates(ctx context.Context, tx pgx.Tx, l *Line) error {
 	if _, err := tx.Exec(ctx, "DELETE FROM ideal_rates WHERE line_id = $1", l.ID); err != nil {
@@ -124,16 +142,14 @@ func saveRates(ctx context.Context, tx pgx.Tx, l *Line) error {
 	}
 	for i := range l.IdealRates {
 		x := &l.IdealRates[i]
-		if x.ValidFrom.IsZero() {
-			x.ValidFrom = time.UnixMilli(0).UTC()
-		}
+		x.ValidFrom = x.from()
 		tag, err := tx.Exec(ctx, `INSERT INTO ideal_rates (line_id, product_id, valid_from, per_minute)
 			SELECT $1, id, $3, $4 FROM products WHERE key = $2 ON CONFLICT DO NOTHING`, l.ID, x.Product, x.ValidFrom, x.PerMinute)
 		if err != nil {
 			return fmt.Errorf("writing ideal rate: %w", err)
 		}
 		if tag.RowsAffected() == 0 {
-			return fault.NewInvalid(fault.Item{Location: fmt.Sprintf("ideal_rates[%d].product", i), Rule: "unknown", Message: "names no product, or one that already has a rate from this time"})
+			return fault.NewInvalid(fault.Item{Location: fmt.Sprintf("ideal_rates[%d].product", i), Rule: "unknown", Message: "names no product"})
 		}
 	}
 	return nil

@@ -157,7 +157,7 @@ func TestIdealRates(t *testing.T) {
 	}{
 		"none":                 {nil, ""},
 		"two dates":            {[]IdealRate{{"water", 320, june}, {"water", 300, may}}, ""},
-		"the same date twice":  {[]IdealRate{{"water", 300, may}, {"water", 320, may}}, "ideal_rates[1].product unknown"},
+		"the same date twice":  {[]IdealRate{{"water", 300, may}, {"water", 320, may}}, "ideal_rates[1] duplicate"},
 		"no such product":      {[]IdealRate{{"wine", 300, may}}, "ideal_rates[0].product unknown"},
 		"no rate":              {[]IdealRate{{"water", 0, may}}, "ideal_rates[0].per_minute minimum"},
 		"a rate that is below": {[]IdealRate{{"water", 1, may}, {"water", -3, june}}, "ideal_rates[1].per_minute minimum"},
