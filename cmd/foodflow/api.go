@@ -135,13 +135,13 @@ func (c *apiCmd) server(e *env, r *role, db *postgres.DB, codec *schemas.Codec, 
 	hasher := password.New(cmp.Or(c.Hashes, 2*runtime.GOMAXPROCS(0)), 5*time.Second)
 	raiser := facts.New(store, codec, dir, r.reg, r.logger)
 	if err := r.start(e.ctx, "facts", func(ctx context.Context) error {
-		return broker.ReadGroup(ctx, c.Kafka.config(), facts.Group, facts.Topics(), r.logger, raiser.Handle)
+		return broker.ReadGroup(ctx, c.Kafka.config(), facts.Group, facts.Topics(), r.logger, raiser.Handle, raiser.Forget)
 	}); err != nil {
 		return nil, nil, err
 	}
 	bells := annunciator.New(store.Alarms(), codec, dir, r.reg, r.logger)
 	if err := r.start(e.ctx, "annunciator", func(ctx context.Context) error {
-		return broker.ReadGroup(ctx, c.Kafka.config(), annunciator.Group, annunciator.Topics(), r.logger, bells.Handle)
+		return broker.ReadGroup(ctx, c.Kafka.config(), annunciator.Group, annunciator.Topics(), r.logger, bells.Handle, bells.Forget)
 	}); err != nil {
 		return nil, nil, err
 	}

@@ -32,6 +32,6 @@ func (r *role) tellUses(ctx context.Context, kafka broker.Config, dir *directory
 func (c *apiCmd) keepUses(ctx context.Context, r *role, store *masterdata.Store, dir *directory.Store, codec *schemas.Codec, cl *kgo.Client) error {
 	w := keyuse.NewWriter(store, codec, broker.NewProducer(cl), dir, r.reg, r.logger)
 	return r.start(ctx, "use of keys", func(ctx context.Context) error {
-		return broker.ReadGroup(ctx, c.Kafka.config(), keyuse.Group, keyuse.Topics(), r.logger, w.Handle)
+		return broker.ReadGroup(ctx, c.Kafka.config(), keyuse.Group, keyuse.Topics(), r.logger, w.Handle, nil)
 	})
 }

@@ -11,7 +11,6 @@ import (
 	"github.com/foodflow/foodflow/internal/alarm"
 	"github.com/foodflow/foodflow/internal/broker"
 	"github.com/foodflow/foodflow/internal/directory"
-	"github.com/foodflow/foodflow/internal/fault"
 	"github.com/foodflow/foodflow/internal/masterdata"
 	"github.com/foodflow/foodflow/internal/plant"
 	"github.com/foodflow/foodflow/schemas"
@@ -73,8 +72,13 @@ func New(store Store, dec Decoder, dir *directory.Store, reg prometheus.Register
 	return a
 }
 
-// Handle tells the alarms what records say. An error means that Postgres or the
-// schema registry can't be reached; the same records may be handed over again.
+// Forget lets go of what the store said of lines: another process has told it more
+// since, or will. broker.ReadGroup calls it when partitions have moved.
+func (a *Annunciator) Forget() { clear(a.suppressed) }
+
+// Handle tells the alarms what records say. An error means that Postgres can't take
+// anything now, or the schema registry not be reached; the same records may be
+// handed over again.
 func (a *Annunciator) Handle(ctx context.Context, records []broker.Record) error {
 	for _, rec := range records {
 		tenant, tell, err := a.read(rec)
@@ -93,7 +97,7 @@ func (a *Annunciator) Handle(ctx context.Context, records []broker.Record) error
 			continue
 		}
 		names, err := tell(ctx)
-		if fault.KindOf(err) == fault.Unavailable || ctx.Err() != nil {
+		if err != nil && (ctx.Err() != nil || !masterdata.Refused(err)) {
 			return fmt.Errorf("telling alarms: %w", err)
 		}
 		if err != nil {

@@ -13,7 +13,12 @@
 // the one is ahead of the other's. The alarm of a limit that is taken off its
 // sensor ends with the sensor's next reading.
 //
-// Failure. Postgres away: records wait on Kafka. A record that can't be read is
+// What the store said of lines is let go of when partitions move: another process
+// has told it more in between.
+//
+// Failure. Postgres away, failing over, out of room or not migrated: records wait
+// on Kafka, and are tried again; only what is refused for what it says is counted
+// and passed over. A record that can't be read is
 // counted and passed over: the processors have put it on the dead-letter topic.
 // What concerns a tenant, sensor or line that doesn't exist any more is counted
 // and passed over.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -35,11 +36,22 @@ const (
 // are committed after it has returned nil, so each record is handled at least
 // once. An error of handle means "not now": the same records come again. A new
 // group starts at the earliest offset.
-func ReadGroup(ctx context.Context, c Config, group string, topics []string, log *slog.Logger, handle func(ctx context.Context, rs []Record) error) error {
+//
+// moved is called beside handle, never at the same time, before the first records
+// after partitions have come or gone: what was remembered of records until then may
+// be old, since another member has had them in between. nil: nothing is remembered.
+func ReadGroup(ctx context.Context, c Config, group string, topics []string, log *slog.Logger, handle func(ctx context.Context, rs []Record) error, moved func()) error {
 	life, end := context.WithCancel(context.WithoutCancel(ctx))
 	defer end()
+	var changes atomic.Int64 // of the assignment; the client's goroutines add to it
+	changed := func(_ context.Context, _ *kgo.Client, partitions map[string][]int32) {
+		if len(partitions) > 0 {
+			changes.Add(1)
+		}
+	}
 	cl, err := Client(c, kgo.ConsumerGroup(group), kgo.ConsumeTopics(topics...), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()),
-		kgo.DisableAutoCommit(), kgo.BlockRebalanceOnPoll(), kgo.SessionTimeout(groupSession), kgo.HeartbeatInterval(groupSession/4), kgo.WithContext(life))
+		kgo.DisableAutoCommit(), kgo.BlockRebalanceOnPoll(), kgo.SessionTimeout(groupSession), kgo.HeartbeatInterval(groupSession/4), kgo.WithContext(life),
+		kgo.OnPartitionsAssigned(changed), kgo.OnPartitionsRevoked(changed), kgo.OnPartitionsLost(changed))
 	if err != nil {
 		return err
 	}
@@ -54,6 +66,7 @@ func ReadGroup(ctx context.Context, c Config, group string, topics []string, log
 		end()
 		cl.Close()
 	}()
+	seen := int64(0)
 	for ctx.Err() == nil {
 		fs := cl.PollRecords(ctx, 500)
 		if fs.IsClientClosed() {
@@ -68,6 +81,12 @@ func ReadGroup(ctx context.Context, c Config, group string, topics []string, log
 		fs.EachRecord(func(r *kgo.Record) {
 			rs = append(rs, Record{r.Topic, r.Partition, r.Offset, r.Timestamp.UnixMilli(), r.Key, r.Value})
 		})
+		// What was polled belongs to the assignment that stands now: no rebalance
+		// ends between the poll and AllowRebalance.
+		if now := changes.Load(); now != seen && moved != nil {
+			moved()
+			seen = now
+		}
 		for len(rs) > 0 && ctx.Err() == nil {
 			if err := handle(ctx, rs); err == nil {
 				// A commit that fails costs only that the records come again.

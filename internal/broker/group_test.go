@@ -49,7 +49,7 @@ func TestGroupEndsWhileItJoins(t *testing.T) {
 		ended <- broker.ReadGroup(ctx, cfg, "g", []string{"t"}, slog.New(slog.DiscardHandler), func(context.Context, []broker.Record) error {
 			read <- struct{}{}
 			return nil
-		})
+		}, nil)
 	}()
 	<-joins
 	select {

@@ -6,13 +6,20 @@
 // excursion, a line's minute, a line event), so reading a record again, or its
 // source replayed, raises nothing twice.
 //
+// What is remembered of lines is let go of when partitions move: another process
+// has seen to them in between.
+//
 // Limits. An excursion raises one event, however many readings show it. Scrap is
 // raised a minute and product at a time. A line's downtime is raised when it
 // enters a stop of its own (Holding, Held, Aborting, Aborted) from anything else;
-// after a restart the first such state is raised although the line may have been
-// down before.
+// after a restart or a rebalance the first such state is raised although the line
+// may have been down before. Scrap of a count from before the horizon of the
+// ledger is named by its record, so it is raised again where the processors repeat
+// that after a crash.
 //
-// Failure. Postgres away: records wait on Kafka. A record that can't be read is
+// Failure. Postgres away, failing over, out of room or not migrated: records wait
+// on Kafka, and are tried again; only what is refused for what it says is counted
+// and passed over. A record that can't be read is
 // counted and passed over: the processors have put it on the dead-letter topic. A
 // fact of a tenant that doesn't exist any more is counted and passed over.
 package facts

@@ -11,7 +11,6 @@ import (
 
 	"github.com/foodflow/foodflow/internal/broker"
 	"github.com/foodflow/foodflow/internal/directory"
-	"github.com/foodflow/foodflow/internal/fault"
 	"github.com/foodflow/foodflow/internal/masterdata"
 	"github.com/foodflow/foodflow/internal/plant"
 	"github.com/foodflow/foodflow/schemas"
@@ -69,8 +68,12 @@ func New(store Store, dec Decoder, dir *directory.Store, reg prometheus.Register
 	return r
 }
 
-// Handle raises what records say. An error means that Postgres or the schema
-// registry can't be reached; the same records may be handed over again.
+// Forget lets go of what was seen of lines: another process has had them since, or
+// will. broker.ReadGroup calls it when partitions have moved.
+func (r *Raiser) Forget() { clear(r.down) }
+
+// Handle raises what records say. An error means that Postgres can't take anything
+// now, or the registry not be reached; the same records may be handed over again.
 func (r *Raiser) Handle(ctx context.Context, records []broker.Record) error {
 	for _, rec := range records {
 		tenant, f, done, err := r.read(rec)
@@ -93,6 +96,10 @@ func (r *Raiser) Handle(ctx context.Context, records []broker.Record) error {
 	return nil
 }
 
+// lateRevision is what the processors give a part for a count from before the
+// horizon (oee.LateRevision).
+const lateRevision = ^uint32(0)
+
 // maxSeen bounds the memory of facts raised lately.
 const maxSeen = 100_000
 
@@ -105,7 +112,7 @@ func (r *Raiser) put(ctx context.Context, tenant plant.ID, f *masterdata.Fact) e
 		return nil
 	}
 	fresh, err := r.store.Raise(ctx, tenant, *f)
-	if fault.KindOf(err) == fault.Unavailable || ctx.Err() != nil {
+	if err != nil && (ctx.Err() != nil || !masterdata.Refused(err)) {
 		return fmt.Errorf("raising %s: %w", f.Type, err)
 	}
 	if err != nil {
@@ -142,7 +149,7 @@ func (r *Raiser) read(rec broker.Record) (tenant plant.ID, f *masterdata.Fact, d
 		if err := r.dec.DecodeOEEPart(rec.Value, &p); err != nil {
 			return plant.ID{}, nil, nil, err
 		}
-		return p.Tenant, scrap(&p), nil, nil
+		return p.Tenant, scrap(&p, rec), nil, nil
 	case broker.TopicLineEvents:
 		var e plant.LineEvent
 		if err := r.dec.DecodeLineEvent(rec.Value, &e); err != nil || e.Type != plant.EventState {
@@ -166,13 +173,18 @@ func anomaly(a *plant.Anomaly) *masterdata.Fact {
 }
 
 // scrap is one fact for a line's minute and product; a late correction with
-// more scrap is another, under its revision.
-func scrap(p *plant.OEEPart) *masterdata.Fact {
+// more scrap is another, under its revision. Counts from before the horizon share
+// a revision, so of those each record is one.
+func scrap(p *plant.OEEPart, rec broker.Record) *masterdata.Fact {
 	if p.Scrap <= 0 {
 		return nil
 	}
+	name := []string{"ScrapDetected", p.Line.String(), fmt.Sprint(p.Minute), p.Product, fmt.Sprint(p.Revision)}
+	if p.Revision == lateRevision {
+		name = append(name, fmt.Sprint(p.Total), fmt.Sprint(p.Scrap), fmt.Sprint(rec.Partition), fmt.Sprint(rec.Offset))
+	}
 	return &masterdata.Fact{
-		ID:   plant.NameID(p.Tenant, "ScrapDetected", p.Line.String(), fmt.Sprint(p.Minute), p.Product, fmt.Sprint(p.Revision)),
+		ID:   plant.NameID(p.Tenant, name...),
 		Type: "ScrapDetected", AggregateType: directory.KindLine, Aggregate: p.Line, TS: at(p.Minute),
 		Data: map[string]any{
 			"line_id": p.Line, "minute": at(p.Minute), "product": p.Product, "unit": p.Unit, "scrap": p.Scrap, "good": p.Good, "revision": p.Revision,

@@ -130,7 +130,7 @@ func (w *world) until(handle func(context.Context, []broker.Record) error, done 
 			cancel()
 		}
 		return err
-	})
+	}, nil)
 	if err != nil || !errors.Is(ctx.Err(), context.Canceled) {
 		w.t.Fatalf("reading reports: %v, %v", err, ctx.Err())
 	}
