@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"net/url"
 	"time"
 
@@ -18,6 +19,9 @@ type Config struct {
 	Secret []byte
 	// Origins may call from a browser (CORS); none by default.
 	Origins []string
+	// Proxies are the networks of the proxies in front of this port, whose
+	// X-Forwarded-For tells a client's address; none by default.
+	Proxies []netip.Prefix
 	// OperatorTenant is the key of the tenant whose admins manage tenants; ""
 	// lets nobody.
 	OperatorTenant string

@@ -203,8 +203,8 @@ func (s *Server) bound(next http.Handler) http.Handler {
 	})
 }
 
-// address is where a request comes from. Forwarding headers are not believed:
-// anyone can send them.
+// address is where a request comes from. Forwarding headers are believed from
+// proxies of ours only (see forwarded): anyone can send them.
 func address(r *http.Request) string {
 	host, _, err := net.SplitHostPort(r.RemoteAddr)
 	if err != nil {

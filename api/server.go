@@ -92,7 +92,7 @@ func New(cfg Config, deps Deps) (*Server, error) {
 		return nil, err
 	}
 	s.gauge = intake.NewGauge(deps.Directory, cfg.Quotas, deps.Now, s.m.refused.WithLabelValues("quota").Inc)
-	s.router.Use(s.Tracer.Middleware(routeOf), s.observe, s.recover, s.secure, s.cors, s.bound, subprotocolAuth)
+	s.router.Use(s.forwarded, s.Tracer.Middleware(routeOf), s.observe, s.recover, s.secure, s.cors, s.bound, subprotocolAuth)
 	s.router.NotFound(func(w http.ResponseWriter, _ *http.Request) {
 		fault.Problem(w, fault.New(fault.NotFound, "there is no such route"))
 	})

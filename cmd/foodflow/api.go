@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"net/netip"
 	"os"
 	"runtime"
 	"strings"
@@ -40,6 +41,7 @@ type apiCmd struct {
 	CacheDir        string          `help:"Folder for what the registry said." placeholder:"DIR"`
 	SecretFile      string          `help:"File with the installation's secret, 64 hexadecimal digits; made when missing." type:"path" default:"foodflow.secret"`
 	Origins         []string        `help:"Origins that may call from a browser." placeholder:"URL"`
+	Proxies         []netip.Prefix  `help:"Networks of the proxies in front of this port, whose X-Forwarded-For tells a client's address." placeholder:"CIDR"`
 	OperatorTenant  string          `help:"Key of the tenant whose admins manage tenants." placeholder:"KEY"`
 	Hashes          int             `help:"Passwords that are hashed at once, at 19 MiB and the work of a core each; further log-ins wait for their turn, then are told to come back. 0: two a core." default:"0"`
 	BehindTLS       bool            `help:"Clients reach this port by HTTPS through something in front of it." name:"behind-tls"`

@@ -186,7 +186,7 @@ func (c *apiCmd) postgres() postgres.Config {
 // config is the API's.
 func (c *apiCmd) config(secret []byte) api.Config {
 	cfg := api.DefaultConfig()
-	cfg.Addr, cfg.Secret, cfg.Origins, cfg.OperatorTenant, cfg.TLS, cfg.Version = c.HTTPAddr, secret, c.Origins, c.OperatorTenant, c.BehindTLS || c.HTTPTLS.files().Enabled(), version
+	cfg.Addr, cfg.Secret, cfg.Origins, cfg.Proxies, cfg.OperatorTenant, cfg.TLS, cfg.Version = c.HTTPAddr, secret, c.Origins, c.Proxies, c.OperatorTenant, c.BehindTLS || c.HTTPTLS.files().Enabled(), version
 	cfg.Quotas = c.Quota.quotas()
 	cfg.Read, cfg.Write, cfg.Idle = c.HTTP.ReadTimeout, c.HTTP.WriteTimeout, c.HTTP.IdleTimeout
 	return cfg
