@@ -50,6 +50,32 @@ func TestEveryRouteTakesAnyText(t *testing.T) {
 	}
 }
 
+// TestEveryHeaderIsText: the same of the headers that routes take.
+func TestEveryHeaderIsText(t *testing.T) {
+	w := newWorld(t)
+	token := w.admin()
+	ids := w.things(token)
+	asked := 0
+	for _, r := range w.routes() {
+		for _, p := range r.op.Parameters {
+			if p.In != "header" {
+				continue
+			}
+			for _, bad := range []string{"\xff\xfe", "a\x01"} {
+				asked++
+				a := w.call(token, r.method, w.fill(r.path, ids), nil, "If-Match", "*", p.Name, bad)
+				if a.status != 422 || !strings.Contains(string(a.body), fmt.Sprintf(`"location":%q,"rule":"text"`, p.Name)) {
+					t.Errorf("%s %s with a %s that is no text: %d %s", r.method, r.path, p.Name, a.status, a.body)
+				}
+			}
+		}
+	}
+	if asked < 50 {
+		t.Errorf("only %d headers", asked)
+	}
+	t.Logf("%d headers", asked)
+}
+
 // spoilt gives v once for each of its texts, that one with a zero in it.
 func spoilt(v any) (out []any) {
 	switch x := v.(type) {

@@ -49,11 +49,14 @@ func notText(v string) bool {
 	return !utf8.ValidString(v) || strings.ContainsFunc(v, func(c rune) bool { return c < ' ' || c == 0x7f })
 }
 
-// unreadable names the parts of the path that are no text.
+// unreadable names the parts of the path and the headers that are no text.
 func unreadable(ctx huma.Context) (items []fault.Item) {
 	for _, p := range ctx.Operation().Parameters {
-		if p.In == "path" && notText(ctx.Param(p.Name)) {
+		switch {
+		case p.In == "path" && notText(ctx.Param(p.Name)):
 			items = append(items, fault.Item{Location: "path." + p.Name, Rule: "text", Message: textMessage})
+		case p.In == "header" && notText(ctx.Header(p.Name)):
+			items = append(items, fault.Item{Location: p.Name, Rule: "text", Message: textMessage})
 		}
 	}
 	return items
