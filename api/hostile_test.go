@@ -76,6 +76,22 @@ func TestEveryHeaderIsText(t *testing.T) {
 	t.Logf("%d headers", asked)
 }
 
+// TestManyFaultsMakeAShortAnswer: a megabyte of entries that each break several
+// rules is refused in a few words.
+func TestManyFaultsMakeAShortAnswer(t *testing.T) {
+	w := newWorld(t)
+	token := w.admin()
+	body := func(n int) string {
+		return `{"key":"x","name":"x","time_zone":"UTC","cycle_days":7,"anchor":"2026-01-05","shifts":[{}` + strings.Repeat(",{}", n-1) + `]}`
+	}
+	for n, want := range map[int]string{30_000: `"errors_total":120001`, 300_000: `"location":"body","rule":"max_items"`} {
+		a := w.call(token, http.MethodPost, opsPath+"calendars", body(n))
+		if a.status != 422 || len(a.body) > 10_000 || !strings.Contains(string(a.body), want) {
+			t.Errorf("%d entries: %d, %d bytes: %.300s", n, a.status, len(a.body), a.body)
+		}
+	}
+}
+
 // spoilt gives v once for each of its texts, that one with a zero in it.
 func spoilt(v any) (out []any) {
 	switch x := v.(type) {

@@ -81,10 +81,18 @@ func humaError(status int, message string, errs ...error) huma.StatusError {
 		if it, ok := keptItem(x.Message); ok {
 			return newProblem(fault.NewInvalid(it))
 		}
-		e.Items = append(e.Items, item(x))
+		if e.Total++; e.Total <= maxNamed {
+			e.Items = append(e.Items, item(x))
+		}
+	}
+	if e.Total <= maxNamed {
+		e.Total = 0 // all are named
 	}
 	return newProblem(e)
 }
+
+// maxNamed bounds how many broken rules an answer names; errors_total counts all.
+const maxNamed = 20
 
 // misshapen is said of what the schema refuses, before any rule of ours is asked.
 const misshapen = "the request doesn't have the form that the document describes"

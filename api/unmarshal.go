@@ -17,14 +17,22 @@ import (
 const (
 	zeroText    = "must not hold the character U+0000"
 	largeNumber = "is too large for a double"
+	tooMany     = "holds more than 50000 entries in its lists"
 	at          = " at "
 )
+
+// maxEntries bounds a body's lists together: the schema is held against each
+// entry, and a megabyte of {} would be a million errors. No thing has as many.
+const maxEntries = 50_000
 
 // unmarshal is json.Unmarshal that refuses, by name, what could not be kept.
 func unmarshal(text []byte, into any) error {
 	err := json.Unmarshal(text, into)
 	if _, any := into.(*any); !any { // huma asks twice: for the schema, then for the type
 		return err
+	}
+	if err == nil && entries(*into.(*any)) > maxEntries {
+		return errors.New(tooMany + at + "body")
 	}
 	large := new(json.UnmarshalTypeError)
 	if !errors.As(err, &large) && (err != nil || !bytes.Contains(text, []byte(`\u0000`))) {
@@ -44,8 +52,27 @@ func keptItem(text string) (fault.Item, bool) {
 	if where, ok := strings.CutPrefix(text, zeroText+at); ok {
 		return fault.Item{Location: where, Rule: "text", Message: zeroText}, true
 	}
+	if where, ok := strings.CutPrefix(text, tooMany+at); ok {
+		return fault.Item{Location: where, Rule: "max_items", Message: tooMany}, true
+	}
 	where, ok := strings.CutPrefix(text, largeNumber+at)
 	return fault.Item{Location: where, Rule: "not_finite", Message: largeNumber}, ok
+}
+
+// entries counts those of all lists.
+func entries(v any) (n int) {
+	switch x := v.(type) {
+	case map[string]any:
+		for _, part := range x {
+			n += entries(part)
+		}
+	case []any:
+		n = len(x)
+		for _, part := range x {
+			n += entries(part)
+		}
+	}
+	return n
 }
 
 // unkeepable finds the first value that can't be kept.
