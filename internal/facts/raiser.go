@@ -96,10 +96,6 @@ func (r *Raiser) Handle(ctx context.Context, records []broker.Record) error {
 	return nil
 }
 
-// lateRevision is what the processors give a part for a count from before the
-// horizon (oee.LateRevision).
-const lateRevision = ^uint32(0)
-
 // maxSeen bounds the memory of facts raised lately.
 const maxSeen = 100_000
 
@@ -149,7 +145,7 @@ func (r *Raiser) read(rec broker.Record) (tenant plant.ID, f *masterdata.Fact, d
 		if err := r.dec.DecodeOEEPart(rec.Value, &p); err != nil {
 			return plant.ID{}, nil, nil, err
 		}
-		return p.Tenant, scrap(&p, rec), nil, nil
+		return p.Tenant, scrap(&p), nil, nil
 	case broker.TopicLineEvents:
 		var e plant.LineEvent
 		if err := r.dec.DecodeLineEvent(rec.Value, &e); err != nil || e.Type != plant.EventState {
@@ -173,18 +169,13 @@ func anomaly(a *plant.Anomaly) *masterdata.Fact {
 }
 
 // scrap is one fact for a line's minute and product; a late correction with
-// more scrap is another, under its revision. Counts from before the horizon share
-// a revision, so of those each record is one.
-func scrap(p *plant.OEEPart, rec broker.Record) *masterdata.Fact {
+// more scrap is another, under its revision, which each late count has its own of.
+func scrap(p *plant.OEEPart) *masterdata.Fact {
 	if p.Scrap <= 0 {
 		return nil
 	}
-	name := []string{"ScrapDetected", p.Line.String(), fmt.Sprint(p.Minute), p.Product, fmt.Sprint(p.Revision)}
-	if p.Revision == lateRevision {
-		name = append(name, fmt.Sprint(p.Total), fmt.Sprint(p.Scrap), fmt.Sprint(rec.Partition), fmt.Sprint(rec.Offset))
-	}
 	return &masterdata.Fact{
-		ID:   plant.NameID(p.Tenant, name...),
+		ID:   plant.NameID(p.Tenant, "ScrapDetected", p.Line.String(), fmt.Sprint(p.Minute), p.Product, fmt.Sprint(p.Revision)),
 		Type: "ScrapDetected", AggregateType: directory.KindLine, Aggregate: p.Line, TS: at(p.Minute),
 		Data: map[string]any{
 			"line_id": p.Line, "minute": at(p.Minute), "product": p.Product, "unit": p.Unit, "scrap": p.Scrap, "good": p.Good, "revision": p.Revision,

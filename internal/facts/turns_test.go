@@ -41,13 +41,13 @@ func TestDowntimeAfterTheLineWasElsewhere(t *testing.T) {
 	}
 }
 
-// TestLateScrapIsRaisedEach: late counts for one minute share a revision, and are
-// each a fact; a record that is read again is not.
+// TestLateScrapIsRaisedEach: of the late counts of one minute, of whom each has a
+// revision of its own, each is a fact; a part that is read or sent again is none.
 func TestLateScrapIsRaisedEach(t *testing.T) {
 	r, m, c := fixture(t)
 	var records []broker.Record
-	for i, scrap := range []float64{3, 5, 5} {
-		v, err := c.AppendOEEPart(nil, &plant.OEEPart{Tenant: tenant, Line: line, Minute: 60_000, Product: "p", Total: scrap, Scrap: scrap, Revision: lateRevision})
+	for i, revision := range []uint32{1 << 31, 1<<31 | 7, 1<<31 | 9, 1<<31 | 7} {
+		v, err := c.AppendOEEPart(nil, &plant.OEEPart{Tenant: tenant, Line: line, Minute: 60_000, Product: "p", Total: 5, Scrap: 5, Revision: revision})
 		if err != nil {
 			t.Fatal(err)
 		}
