@@ -189,6 +189,10 @@ func (s *story) describe() {
 	ids["api-keys"], _ = key["id"].(string)
 	ids["tenants"] = ana.id
 	s.gateway.credential, _ = key["key"].(string)
+	s.in.until("the API knows the new key", func() bool {
+		status, _ := s.gateway.ask("GET", s.ops+"lines", "")
+		return status != "401"
+	})
 	s.gateway.want("403", "GET", s.ops+"lines", "") // it may send and nothing else
 }
 

@@ -97,7 +97,7 @@ func Open(ctx context.Context, c Config) (*DB, error) {
 	}
 	db := &DB{acquire: c.Acquire, session: p.ConnConfig.Copy()}
 	if c.Direct != "" {
-		if err := db.pooled(c, p.ConnConfig); err != nil {
+		if err := db.pooled(c); err != nil {
 			return nil, err
 		}
 	} else {
@@ -112,9 +112,7 @@ func Open(ctx context.Context, c Config) (*DB, error) {
 		if err != nil {
 			return nil, err
 		}
-		if c.Direct != "" {
-			rp.ConnConfig.DefaultQueryExecMode = pgx.QueryExecModeCacheDescribe
-		} else {
+		if c.Direct == "" {
 			rp.ConnConfig.RuntimeParams["statement_timeout"] = fmt.Sprint(c.Statement.Milliseconds())
 		}
 		pool, err := pgxpool.NewWithConfig(ctx, rp)
@@ -135,6 +133,9 @@ func (c Config) pool(url string) (*pgxpool.Config, error) {
 	if err := Secure(p.ConnConfig, c.TLS); err != nil {
 		return nil, err
 	}
+	if c.Direct != "" { // a PgBouncer knows no prepared statement by name
+		p.ConnConfig.DefaultQueryExecMode = pgx.QueryExecModeCacheDescribe
+	}
 	p.ConnConfig.Tracer = tracing{}
 	p.MaxConns = c.MaxConns
 	p.MaxConnIdleTime = 5 * time.Minute
@@ -148,10 +149,10 @@ const idle = time.Minute
 
 // pooled makes the pool fit for a PgBouncer in transaction mode, where the next
 // statement may meet another server process: it refuses settings of a session,
-// so each transaction sets its own; and it knows no prepared statement by name,
-// so the client keeps what a statement's parameters are and sends the text.
-func (db *DB) pooled(c Config, conn *pgx.ConnConfig) error {
-	conn.DefaultQueryExecMode = pgx.QueryExecModeCacheDescribe
+// so each transaction sets its own. (That it knows no prepared statement by name
+// is minded by pool: the client keeps what a statement's parameters are and sends
+// the text.)
+func (db *DB) pooled(c Config) error {
 	db.limits = fmt.Sprintf("SET LOCAL statement_timeout = %d; SET LOCAL idle_in_transaction_session_timeout = %d; ", c.Statement.Milliseconds(), idle.Milliseconds())
 	direct, err := pgx.ParseConfig(c.Direct)
 	if err != nil {

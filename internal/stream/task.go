@@ -116,7 +116,7 @@ type Snapshots interface {
 	// Save returns once the state is durable.
 	Save(ctx context.Context, partition int32, state []byte) (Ref, error)
 	// Has says whether a snapshot can still be there; the zero Ref asks for any of
-	// the slot's.
+	// the slot's that this group left.
 	Has(ctx context.Context, partition int32, ref Ref) (bool, error)
 	// Load returns what Save was given. ErrNoSnapshot: it is not there any more.
 	Load(ctx context.Context, partition int32, ref Ref) ([]byte, error)

@@ -40,7 +40,7 @@ type Job struct {
 // is set here.
 func Open(cfg stream.Config, d JobDeps) (*Job, error) {
 	open := broker.Opener(d.Kafka)
-	snaps, err := snapshot.New(broker.TopicProcessorState, open, d.Logger)
+	snaps, err := snapshot.New(broker.TopicProcessorState, cfg.Group, open, d.Logger)
 	if err != nil {
 		return nil, err
 	}

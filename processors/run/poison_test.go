@@ -155,7 +155,7 @@ func TestFatalPoisonStallsItsSlot(t *testing.T) {
 	}
 	w.send(3, 30, 60, 1)
 	open := broker.Opener(w.kafka)
-	snaps, err := snapshot.New(broker.TopicProcessorState, open, slog.New(slog.DiscardHandler))
+	snaps, err := snapshot.New(broker.TopicProcessorState, "g", open, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}

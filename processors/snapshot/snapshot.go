@@ -32,18 +32,22 @@ const HeadSize = 16 + 4 + 4 + 4
 // Store saves and loads. It is safe for concurrent use.
 type Store struct {
 	topic  string
+	group  string
 	client func(...kgo.Opt) (*kgo.Client, error)
 	cl     *kgo.Client
 	logger *slog.Logger
 }
 
-// New makes a store; Close ends it.
-func New(topic string, client func(...kgo.Opt) (*kgo.Client, error), logger *slog.Logger) (*Store, error) {
+// groupHeader names the group whose state a chunk belongs to.
+const groupHeader = "group"
+
+// New makes a store for the states of a group; Close ends it.
+func New(topic, group string, client func(...kgo.Opt) (*kgo.Client, error), logger *slog.Logger) (*Store, error) {
 	cl, err := client(kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.ProducerBatchMaxBytes(1<<20), kgo.ProducerBatchCompression(kgo.ZstdCompression()))
 	if err != nil {
 		return nil, fmt.Errorf("opening snapshot client: %w", err)
 	}
-	return &Store{topic: topic, client: client, cl: cl, logger: logger}, nil
+	return &Store{topic: topic, group: group, client: client, cl: cl, logger: logger}, nil
 }
 
 // Close ends the store's client.
@@ -62,7 +66,8 @@ func (s *Store) Save(ctx context.Context, partition int32, state []byte) (stream
 		v = binary.BigEndian.AppendUint32(v, crc32.Checksum(part, crc32.MakeTable(crc32.Castagnoli)))
 		recs[i] = &kgo.Record{
 			Topic: s.topic, Partition: partition, Value: append(v, part...),
-			Key: binary.BigEndian.AppendUint32(append([]byte(nil), id[:]...), uint32(i)),
+			Key:     binary.BigEndian.AppendUint32(append([]byte(nil), id[:]...), uint32(i)),
+			Headers: []kgo.RecordHeader{{Key: groupHeader, Value: []byte(s.group)}},
 		}
 	}
 	if err := s.cl.ProduceSync(ctx, recs...).FirstErr(); err != nil {
@@ -72,7 +77,7 @@ func (s *Store) Save(ctx context.Context, partition int32, state []byte) (stream
 }
 
 // Has says whether the topic still reaches over the reference's offsets; for the
-// zero Ref, whether the partition holds anything.
+// zero Ref, whether the partition holds anything of the group.
 func (s *Store) Has(ctx context.Context, partition int32, ref stream.Ref) (bool, error) {
 	adm := kadm.NewClient(s.cl)
 	starts, err := adm.ListStartOffsets(ctx, s.topic)
@@ -89,9 +94,38 @@ func (s *Store) Has(ctx context.Context, partition int32, ref stream.Ref) (bool,
 		return false, fmt.Errorf("listing offsets of %s/%d: %w", s.topic, partition, err)
 	}
 	if ref == (stream.Ref{}) {
-		return last.Offset > first.Offset, nil
+		return s.any(ctx, partition, first.Offset, last.Offset)
 	}
 	return first.Offset <= ref.Start && ref.End <= last.Offset, nil
+}
+
+// any looks for a chunk of the group between the offsets.
+func (s *Store) any(ctx context.Context, partition int32, from, to int64) (bool, error) {
+	if from >= to {
+		return false, nil
+	}
+	cl, err := s.client(kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{s.topic: {partition: kgo.NewOffset().At(from)}}), kgo.FetchMaxPartitionBytes(8<<20))
+	if err != nil {
+		return false, fmt.Errorf("opening snapshot reader: %w", err)
+	}
+	defer cl.Close()
+	for {
+		fs := cl.PollFetches(ctx)
+		if err := fs.Err(); err != nil {
+			return false, fmt.Errorf("looking for snapshots of slot %d: %w", partition, err)
+		}
+		for it := fs.RecordIter(); !it.Done(); {
+			r := it.Next()
+			for _, h := range r.Headers {
+				if h.Key == groupHeader && string(h.Value) == s.group {
+					return true, nil
+				}
+			}
+			if r.Offset >= to-1 {
+				return false, nil
+			}
+		}
+	}
 }
 
 // Load reads the chunks between the reference's offsets.
