@@ -23,6 +23,7 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 
 	"github.com/foodflow/foodflow/internal/directory"
+	"github.com/foodflow/foodflow/internal/directory/directorytest"
 	"github.com/foodflow/foodflow/internal/fault"
 	"github.com/foodflow/foodflow/internal/masterdata"
 	"github.com/foodflow/foodflow/internal/migrate"
@@ -387,11 +388,7 @@ func TestUpkeep(t *testing.T) {
 	must(t, err)
 	k, key, err := w.store.APIKeys().Create(t.Context(), masterdata.System(tenant), masterdata.APIKeyFields{Name: "k", Scopes: []string{"read"}})
 	must(t, err)
-	for _, thing := range []any{directory.Tenant{ID: tenant, Key: "acme"}, directory.APIKey{ID: k.ID, Tenant: tenant, Public: k.Public, Hash: key.Hash(), Scopes: k.Scopes}} {
-		e, err := directory.EntryOf(1, thing)
-		must(t, err)
-		must(t, w.dir.Apply(&e))
-	}
+	must(t, directorytest.Enter(w.dir, directory.Tenant{ID: tenant, Key: "acme"}, directory.APIKey{ID: k.ID, Tenant: tenant, Public: k.Public, Hash: key.Hash(), Scopes: k.Scopes}))
 	if _, err := w.byKey(key.Reveal()); err != nil {
 		t.Fatal(err)
 	}
@@ -411,14 +408,10 @@ func TestScopesActAsRoles(t *testing.T) {
 	w := newWorld(t)
 	clearKey := directory.NewKey()
 	tenant := plant.NewID()
-	for _, thing := range []any{
+	must(t, directorytest.Enter(w.dir,
 		directory.Tenant{ID: tenant, Key: "t"},
 		directory.APIKey{ID: plant.NewID(), Tenant: tenant, Public: clearKey.Public, Hash: clearKey.Hash(), Scopes: directory.Scopes()},
-	} {
-		e, err := directory.EntryOf(1, thing)
-		must(t, err)
-		must(t, w.dir.Apply(&e))
-	}
+	))
 	r := httptest.NewRequest(http.MethodGet, "/", nil)
 	r.Header.Set("X-API-Key", clearKey.Reveal())
 	p, err := w.Authenticate(r)

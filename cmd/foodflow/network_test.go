@@ -21,6 +21,7 @@ import (
 	"github.com/foodflow/foodflow/internal/broker"
 	"github.com/foodflow/foodflow/internal/demo"
 	"github.com/foodflow/foodflow/internal/directory"
+	"github.com/foodflow/foodflow/internal/directory/directorytest"
 	"github.com/foodflow/foodflow/internal/plant"
 	"github.com/foodflow/foodflow/internal/stream"
 	"github.com/foodflow/foodflow/internal/testkit"
@@ -107,11 +108,7 @@ func (p *plumbing) plant() {
 			things = append(things, s.Sensor)
 		}
 	}
-	for _, thing := range things {
-		entry, err := directory.EntryOf(1, thing)
-		p.must(err)
-		p.must(p.store.Apply(&entry))
-	}
+	p.must(directorytest.Enter(p.store, things...))
 	p.APIKey = key.Reveal()
 }
 

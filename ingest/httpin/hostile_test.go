@@ -21,6 +21,7 @@ import (
 
 	"github.com/foodflow/foodflow/ingest"
 	"github.com/foodflow/foodflow/internal/directory"
+	"github.com/foodflow/foodflow/internal/directory/directorytest"
 	"github.com/foodflow/foodflow/internal/plant"
 	"github.com/foodflow/foodflow/schemas"
 )
@@ -69,21 +70,13 @@ func newDoor(t testing.TB) *door {
 func onePlant() (*directory.Store, string, error) {
 	store, key := directory.NewStore(), directory.NewKey()
 	tenant, line := plant.NewID(), plant.NewID()
-	for _, thing := range []any{
+	err := directorytest.Enter(store,
 		directory.Tenant{ID: tenant, Key: "acme"},
 		directory.Line{ID: line, Tenant: tenant, Key: "bottling", TimeZone: "UTC", Unit: "bottle"},
 		directory.Sensor{ID: plant.NewID(), Tenant: tenant, Line: line, Key: "temp", Unit: "degC", Kind: "temperature"},
 		directory.APIKey{ID: plant.NewID(), Tenant: tenant, Public: key.Public, Hash: key.Hash(), Scopes: []string{directory.ScopeIngest}},
-	} {
-		e, err := directory.EntryOf(1, thing)
-		if err != nil {
-			return nil, "", err
-		}
-		if err := store.Apply(&e); err != nil {
-			return nil, "", err
-		}
-	}
-	return store, key.Reveal(), nil
+	)
+	return store, key.Reveal(), err
 }
 
 // send posts a body and checks what every answer must keep: never a 5xx, and a

@@ -17,6 +17,7 @@ import (
 	"github.com/foodflow/foodflow/ingest"
 	"github.com/foodflow/foodflow/internal/demo"
 	"github.com/foodflow/foodflow/internal/directory"
+	"github.com/foodflow/foodflow/internal/directory/directorytest"
 	"github.com/foodflow/foodflow/internal/plant"
 	"github.com/foodflow/foodflow/schemas"
 )
@@ -45,14 +46,8 @@ func demoDoor(t *testing.T) (addr, key string) {
 			things = append(things, s.Sensor)
 		}
 	}
-	for _, thing := range things {
-		e, err := directory.EntryOf(1, thing)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := store.Apply(&e); err != nil {
-			t.Fatal(err)
-		}
+	if err := directorytest.Enter(store, things...); err != nil {
+		t.Fatal(err)
 	}
 	svc, err := ingest.NewService(store, codec, &sink{}, ingest.DefaultLimits(), prometheus.NewRegistry())
 	if err != nil {

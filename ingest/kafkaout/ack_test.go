@@ -22,6 +22,7 @@ import (
 	"github.com/foodflow/foodflow/ingest/kafkaout"
 	"github.com/foodflow/foodflow/internal/broker"
 	"github.com/foodflow/foodflow/internal/directory"
+	"github.com/foodflow/foodflow/internal/directory/directorytest"
 	"github.com/foodflow/foodflow/internal/plant"
 	"github.com/foodflow/foodflow/schemas"
 )
@@ -199,18 +200,12 @@ func TestAnswerComesAfterTheAck(t *testing.T) {
 func plantOfOne(t *testing.T) (*directory.Store, string) {
 	t.Helper()
 	store, key, tenant := directory.NewStore(), directory.NewKey(), plant.NewID()
-	for _, thing := range []any{
+	if err := directorytest.Enter(store,
 		directory.Tenant{ID: tenant, Key: "acme"},
 		directory.Sensor{ID: plant.NewID(), Tenant: tenant, Line: plant.NewID(), Key: "temp", Unit: "degC", Kind: "temperature"},
 		directory.APIKey{ID: plant.NewID(), Tenant: tenant, Public: key.Public, Hash: key.Hash(), Scopes: []string{directory.ScopeIngest}},
-	} {
-		e, err := directory.EntryOf(1, thing)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := store.Apply(&e); err != nil {
-			t.Fatal(err)
-		}
+	); err != nil {
+		t.Fatal(err)
 	}
 	return store, key.Reveal()
 }

@@ -15,6 +15,7 @@ import (
 
 	"github.com/foodflow/foodflow/ingest"
 	"github.com/foodflow/foodflow/internal/directory"
+	"github.com/foodflow/foodflow/internal/directory/directorytest"
 	"github.com/foodflow/foodflow/internal/plant"
 	"github.com/foodflow/foodflow/schemas"
 )
@@ -168,18 +169,13 @@ func fuzzDoor(f *testing.F, out *swallow) (*Server, *ingest.Service, string, pla
 		f.Fatal(err)
 	}
 	store, key, tenant := directory.NewStore(), directory.NewKey(), plant.NewID()
-	for _, thing := range []any{
+	err = directorytest.Enter(store,
 		directory.Tenant{ID: tenant, Key: "acme"},
 		directory.Sensor{ID: plant.NewID(), Tenant: tenant, Line: plant.NewID(), Key: "temp"},
 		directory.APIKey{ID: plant.NewID(), Tenant: tenant, Public: key.Public, Hash: key.Hash(), Scopes: []string{directory.ScopeIngest}},
-	} {
-		e, err := directory.EntryOf(1, thing)
-		if err != nil {
-			f.Fatal(err)
-		}
-		if err := store.Apply(&e); err != nil {
-			f.Fatal(err)
-		}
+	)
+	if err != nil {
+		f.Fatal(err)
 	}
 	svc, err := ingest.NewService(store, codec, out, ingest.DefaultLimits(), nil)
 	if err != nil {

@@ -25,6 +25,7 @@ import (
 	"github.com/foodflow/foodflow/internal/broker"
 	"github.com/foodflow/foodflow/internal/broker/embedded"
 	"github.com/foodflow/foodflow/internal/directory"
+	"github.com/foodflow/foodflow/internal/directory/directorytest"
 	"github.com/foodflow/foodflow/internal/plant"
 	"github.com/foodflow/foodflow/schemas"
 )
@@ -99,20 +100,11 @@ func enter(store *directory.Store, tenant, secret string) error {
 		return err
 	}
 	id := plant.NameID(plant.ID{}, tenant)
-	for _, thing := range []any{
+	return directorytest.Enter(store,
 		directory.Tenant{ID: id, Key: tenant},
 		directory.Sensor{ID: plant.NameID(id, "temp"), Tenant: id, Line: plant.NameID(id, "line"), Key: "temp"},
 		directory.APIKey{ID: plant.NameID(id, "key"), Tenant: id, Public: key.Public, Hash: key.Hash(), Scopes: []string{directory.ScopeIngest}},
-	} {
-		e, err := directory.EntryOf(1, thing)
-		if err != nil {
-			return err
-		}
-		if err := store.Apply(&e); err != nil {
-			return err
-		}
-	}
-	return nil
+	)
 }
 
 // victim is a process that is killed and started anew.

@@ -9,6 +9,7 @@ import (
 
 	"github.com/foodflow/foodflow/ingest"
 	"github.com/foodflow/foodflow/internal/directory"
+	"github.com/foodflow/foodflow/internal/directory/directorytest"
 	"github.com/foodflow/foodflow/internal/plant"
 	"github.com/foodflow/foodflow/internal/telemetry"
 	"github.com/foodflow/foodflow/schemas"
@@ -24,16 +25,7 @@ func (nowhere) Begin(context.Context, string, *ingest.Batch, func(error)) {}
 func taking(t *testing.T, tracer *telemetry.Tracer) (c *conn, l *login, at place, pk *packets.Packet) {
 	t.Helper()
 	tenant := plant.NameID(plant.ID{}, "acme")
-	dir := directory.NewStore()
-	for _, thing := range []any{directory.Tenant{ID: tenant, Key: "acme"}, directory.Sensor{ID: plant.NameID(tenant, "oven"), Tenant: tenant, Key: "oven"}} {
-		e, err := directory.EntryOf(1, thing)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := dir.Apply(&e); err != nil {
-			t.Fatal(err)
-		}
-	}
+	dir := directorytest.Of(t, directory.Tenant{ID: tenant, Key: "acme"}, directory.Sensor{ID: plant.NameID(tenant, "oven"), Tenant: tenant, Key: "oven"})
 	codec, err := schemas.NewStaticCodec()
 	if err != nil {
 		t.Fatal(err)

@@ -2,8 +2,6 @@ package annunciator
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"log/slog"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -11,9 +9,9 @@ import (
 	"github.com/foodflow/foodflow/internal/alarm"
 	"github.com/foodflow/foodflow/internal/broker"
 	"github.com/foodflow/foodflow/internal/directory"
+	"github.com/foodflow/foodflow/internal/follow"
 	"github.com/foodflow/foodflow/internal/masterdata"
 	"github.com/foodflow/foodflow/internal/plant"
-	"github.com/foodflow/foodflow/schemas"
 )
 
 // Group is the consumer group.
@@ -36,39 +34,23 @@ type Decoder interface {
 
 // Annunciator turns records into what alarms are told. One goroutine calls it.
 type Annunciator struct {
+	*follow.Follower
+
 	store Store
 	dec   Decoder
-	dir   *directory.Store
-	log   *slog.Logger
-	moved *prometheus.CounterVec // by transition
-	skip  *prometheus.CounterVec // by reason
 
 	// suppressed is what the store said of a line last, which spares asking it at
 	// every state.
 	suppressed map[plant.ID]bool
 }
 
-// transitions that the stream can make, for the metric.
-func transitions() []string {
-	return []string{"AlarmRaised", "AlarmCleared", "AlarmUnshelved", "AlarmSuppressed", "AlarmUnsuppressed"}
-}
-
 // New makes an annunciator. A nil registry keeps its figures to itself.
 func New(store Store, dec Decoder, dir *directory.Store, reg prometheus.Registerer, log *slog.Logger) *Annunciator {
-	a := &Annunciator{
-		store: store, dec: dec, dir: dir, log: log, suppressed: map[plant.ID]bool{},
-		moved: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "foodflow_annunciator_transitions_total", Help: "Transitions of alarms that came from the stream."}, []string{"transition"}),
-		skip:  prometheus.NewCounterVec(prometheus.CounterOpts{Name: "foodflow_annunciator_skipped_total", Help: "Records passed over, by reason."}, []string{"reason"}),
-	}
-	for _, t := range transitions() {
-		a.moved.WithLabelValues(t)
-	}
-	for _, s := range []string{"unreadable", "tenant", "refused"} {
-		a.skip.WithLabelValues(s)
-	}
-	if reg != nil {
-		reg.MustRegister(a.moved, a.skip)
-	}
+	a := &Annunciator{store: store, dec: dec, suppressed: map[plant.ID]bool{}}
+	a.Follower = follow.New(follow.Figures{
+		Done:    prometheus.NewCounterVec(prometheus.CounterOpts{Name: "foodflow_annunciator_transitions_total", Help: "Transitions of alarms that came from the stream."}, []string{"transition"}),
+		Skipped: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "foodflow_annunciator_skipped_total", Help: "Records passed over, by reason."}, []string{"reason"}),
+	}, []string{"AlarmRaised", "AlarmCleared", "AlarmUnshelved", "AlarmSuppressed", "AlarmUnsuppressed"}, a.read, dir, reg, log)
 	return a
 }
 
@@ -76,45 +58,8 @@ func New(store Store, dec Decoder, dir *directory.Store, reg prometheus.Register
 // since, or will. broker.ReadGroup calls it when partitions have moved.
 func (a *Annunciator) Forget() { clear(a.suppressed) }
 
-// Handle tells the alarms what records say. An error means that Postgres can't take
-// anything now, or the schema registry not be reached; the same records may be
-// handed over again.
-func (a *Annunciator) Handle(ctx context.Context, records []broker.Record) error {
-	for _, rec := range records {
-		tenant, tell, err := a.read(rec)
-		if errors.Is(err, schemas.ErrRegistry) {
-			return fmt.Errorf("reading a record: %w", err)
-		}
-		if err != nil {
-			a.skip.WithLabelValues("unreadable").Inc()
-			continue
-		}
-		if tell == nil {
-			continue
-		}
-		if _, ok := a.dir.Tenant(tenant); !ok {
-			a.skip.WithLabelValues("tenant").Inc()
-			continue
-		}
-		names, err := tell(ctx)
-		if err != nil && (ctx.Err() != nil || !masterdata.Refused(err)) {
-			return fmt.Errorf("telling alarms: %w", err)
-		}
-		if err != nil {
-			// Trying again would hold up every other alarm for good.
-			a.skip.WithLabelValues("refused").Inc()
-			a.log.WarnContext(ctx, "alarms refused what the stream says", "topic", rec.Topic, "error", err)
-			continue
-		}
-		for _, n := range names {
-			a.moved.WithLabelValues(n).Inc()
-		}
-	}
-	return nil
-}
-
 // read gives what to tell the store of a record; nil: nothing.
-func (a *Annunciator) read(rec broker.Record) (plant.ID, func(context.Context) ([]string, error), error) {
+func (a *Annunciator) read(rec broker.Record) (plant.ID, follow.Deed, error) {
 	switch rec.Topic {
 	case broker.TopicAnomalies:
 		var x plant.Anomaly

@@ -2,10 +2,8 @@ package annunciator
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -17,6 +15,7 @@ import (
 	"github.com/foodflow/foodflow/internal/broker"
 	"github.com/foodflow/foodflow/internal/broker/brokertest"
 	"github.com/foodflow/foodflow/internal/directory"
+	"github.com/foodflow/foodflow/internal/directory/directorytest"
 	"github.com/foodflow/foodflow/internal/fault"
 	"github.com/foodflow/foodflow/internal/masterdata"
 	"github.com/foodflow/foodflow/internal/plant"
@@ -95,22 +94,27 @@ func (m *memory) note(kind string, names []string) {
 	}
 }
 
+// known is a directory with the tenant.
+func known(t *testing.T) *directory.Store {
+	t.Helper()
+	return directorytest.Of(t, directory.Tenant{ID: tenant, Key: "t"})
+}
+
 func fixture(t *testing.T) (*Annunciator, *memory, *schemas.Codec) {
 	t.Helper()
 	codec, err := schemas.NewStaticCodec()
 	if err != nil {
 		t.Fatal(err)
 	}
-	dir := directory.NewStore()
-	e, err := directory.EntryOf(1, directory.Tenant{ID: tenant, Key: "t"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := dir.Apply(&e); err != nil {
-		t.Fatal(err)
-	}
 	m := &memory{alarms: map[string]*alarm.Alarm{}}
-	return New(m, codec, dir, nil, slog.New(slog.DiscardHandler)), m, codec
+	return New(m, codec, known(t), nil, slog.New(slog.DiscardHandler)), m, codec
+}
+
+// state is the record of a line that enters a state.
+func state(c *schemas.Codec, s plant.State, ts int64) broker.Record {
+	e := plant.LineEvent{Tenant: tenant, Line: line, TS: ts, Type: plant.EventState, State: s, Seq: plant.NoSeq}
+	e.ID = plant.EventID(&e)
+	return broker.Record{Topic: broker.TopicLineEvents, Value: c.AppendLineEvent(nil, &e)}
 }
 
 // story is what the topics hold: a limit passed and kept again, a deviation
@@ -125,22 +129,18 @@ func story(t *testing.T, c *schemas.Codec) (out []broker.Record) {
 		}
 		out = append(out, broker.Record{Topic: broker.TopicAnomalies, Value: v})
 	}
-	state := func(s plant.State, ts int64) {
-		e := plant.LineEvent{Tenant: tenant, Line: line, TS: ts, Type: plant.EventState, State: s, Seq: plant.NoSeq}
-		e.ID = plant.EventID(&e)
-		out = append(out, broker.Record{Topic: broker.TopicLineEvents, Value: c.AppendLineEvent(nil, &e)})
-	}
-	state(plant.StateExecute, 1000)
+	enters := func(s plant.State, ts int64) { out = append(out, state(c, s, ts)) }
+	enters(plant.StateExecute, 1000)
 	finding(tenant, sensor, plant.AnomalyLimitHH, 2000, false)
 	finding(tenant, sensor, plant.AnomalyDeviation, 2100, false)
 	finding(tenant, sensor, plant.AnomalyLimitHH, 3000, true)
-	state(plant.StateCIP, 4000)
-	state(plant.StateExecute, 3900)
-	state(plant.StateAllergenClean, 4500)
+	enters(plant.StateCIP, 4000)
+	enters(plant.StateExecute, 3900)
+	enters(plant.StateAllergenClean, 4500)
 	finding(tenant, sensor, plant.AnomalyRange, 5000, false)
 	finding(tenant, plant.NameID(plant.ID{}, "gone"), plant.AnomalyLimitH, 5000, false)
 	finding(plant.NameID(plant.ID{}, "gone"), sensor, plant.AnomalyLimitH, 5000, false)
-	state(plant.StateExecute, 6000)
+	enters(plant.StateExecute, 6000)
 	return append(out, broker.Record{Topic: broker.TopicAnomalies, Value: []byte("rubbish")})
 }
 
@@ -162,17 +162,17 @@ func TestStory(t *testing.T) {
 		t.Errorf("told %s", m.story())
 	}
 	for name, want := range map[string]float64{"AlarmRaised": 2, "AlarmCleared": 1, "AlarmSuppressed": 1, "AlarmUnsuppressed": 2, "AlarmUnshelved": 0} {
-		if got := testutil.ToFloat64(a.moved.WithLabelValues(name)); got != want {
+		if got := testutil.ToFloat64(a.Done.WithLabelValues(name)); got != want {
 			t.Errorf("%s counted %v times, want %v", name, got, want)
 		}
 	}
 	for reason, want := range map[string]float64{"unreadable": 1, "tenant": 1, "refused": 1} {
-		if got := testutil.ToFloat64(a.skip.WithLabelValues(reason)); got != want {
+		if got := testutil.ToFloat64(a.Skipped.WithLabelValues(reason)); got != want {
 			t.Errorf("skipped as %s %v times, want %v", reason, got, want)
 		}
 	}
 	// Another process reads the same stretch again: what it says is old.
-	b := New(m, c, a.dir, nil, slog.New(slog.DiscardHandler))
+	b := New(m, c, known(t), nil, slog.New(slog.DiscardHandler))
 	before := len(m.log)
 	if err := b.Handle(t.Context(), story(t, c)); err != nil {
 		t.Fatal(err)
@@ -213,37 +213,5 @@ func TestReadsTheTopics(t *testing.T) {
 	}
 	if got != "limit_hh cleared 1; range active 1; " {
 		t.Error(got)
-	}
-}
-
-// unknowing is a codec whose registry is away for its first anomaly.
-type unknowing struct {
-	Decoder
-	asked int
-}
-
-func (u *unknowing) DecodeAnomaly(frame []byte, a *plant.Anomaly) error {
-	if u.asked++; u.asked == 1 {
-		return fmt.Errorf("asking: %w", schemas.ErrRegistry)
-	}
-	return u.Decoder.DecodeAnomaly(frame, a)
-}
-
-// TestRegistryAwayIsNotUnreadable: what can't be read now is handed over again.
-func TestRegistryAwayIsNotUnreadable(t *testing.T) {
-	want, control, c := fixture(t)
-	if err := want.Handle(t.Context(), story(t, c)); err != nil {
-		t.Fatal(err)
-	}
-	a, m, c := fixture(t)
-	a.dec = &unknowing{Decoder: a.dec}
-	if err := a.Handle(t.Context(), story(t, c)); !errors.Is(err, schemas.ErrRegistry) {
-		t.Fatalf("the registry is away: %v", err)
-	}
-	err := a.Handle(t.Context(), story(t, c))
-	slices.Sort(m.log) // a line's alarms have no order
-	slices.Sort(control.log)
-	if err != nil || len(m.log) == 0 || !slices.Equal(m.log, control.log) {
-		t.Errorf("the registry is back: %v, %v, want %v", err, m.log, control.log)
 	}
 }

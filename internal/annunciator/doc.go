@@ -16,10 +16,6 @@
 // What the store said of lines is let go of when partitions move: another process
 // has told it more in between.
 //
-// Failure. Postgres away, failing over, out of room or not migrated: records wait
-// on Kafka, and are tried again; only what is refused for what it says is counted
-// and passed over. A record that can't be read is
-// counted and passed over: the processors have put it on the dead-letter topic.
-// What concerns a tenant, sensor or line that doesn't exist any more is counted
-// and passed over.
+// Failure. As package follow says; what concerns a sensor or line that is gone is
+// refused, and so passed over.
 package annunciator

@@ -17,9 +17,5 @@
 // ledger is named by its record, so it is raised again where the processors repeat
 // that after a crash.
 //
-// Failure. Postgres away, failing over, out of room or not migrated: records wait
-// on Kafka, and are tried again; only what is refused for what it says is counted
-// and passed over. A record that can't be read is
-// counted and passed over: the processors have put it on the dead-letter topic. A
-// fact of a tenant that doesn't exist any more is counted and passed over.
+// Failure. As package follow says; a fact that is refused is passed over.
 package facts

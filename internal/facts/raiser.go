@@ -2,7 +2,6 @@ package facts
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"time"
@@ -11,9 +10,9 @@ import (
 
 	"github.com/foodflow/foodflow/internal/broker"
 	"github.com/foodflow/foodflow/internal/directory"
+	"github.com/foodflow/foodflow/internal/follow"
 	"github.com/foodflow/foodflow/internal/masterdata"
 	"github.com/foodflow/foodflow/internal/plant"
-	"github.com/foodflow/foodflow/schemas"
 )
 
 // Group is the consumer group.
@@ -38,12 +37,10 @@ type Decoder interface {
 
 // Raiser turns records into facts. One goroutine calls it.
 type Raiser struct {
+	*follow.Follower
+
 	store Store
 	dec   Decoder
-	dir   *directory.Store
-	log   *slog.Logger
-	raise *prometheus.CounterVec // by type
-	skip  *prometheus.CounterVec // by reason
 
 	down map[plant.ID]bool     // lines that stand
 	seen map[plant.ID]struct{} // facts raised lately, which spares asking Postgres
@@ -51,20 +48,11 @@ type Raiser struct {
 
 // New makes a raiser. A nil registry keeps its figures to itself.
 func New(store Store, dec Decoder, dir *directory.Store, reg prometheus.Registerer, log *slog.Logger) *Raiser {
-	r := &Raiser{
-		store: store, dec: dec, dir: dir, log: log, down: map[plant.ID]bool{}, seen: map[plant.ID]struct{}{},
-		raise: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "foodflow_facts_raised_total", Help: "Domain events raised from the stream."}, []string{"type"}),
-		skip:  prometheus.NewCounterVec(prometheus.CounterOpts{Name: "foodflow_facts_skipped_total", Help: "Records passed over, by reason."}, []string{"reason"}),
-	}
-	for _, t := range []string{"AnomalyDetected", "ScrapDetected", "LineDowntime"} {
-		r.raise.WithLabelValues(t)
-	}
-	for _, s := range []string{"unreadable", "tenant", "refused"} {
-		r.skip.WithLabelValues(s)
-	}
-	if reg != nil {
-		reg.MustRegister(r.raise, r.skip)
-	}
+	r := &Raiser{store: store, dec: dec, down: map[plant.ID]bool{}, seen: map[plant.ID]struct{}{}}
+	r.Follower = follow.New(follow.Figures{
+		Done:    prometheus.NewCounterVec(prometheus.CounterOpts{Name: "foodflow_facts_raised_total", Help: "Domain events raised from the stream."}, []string{"type"}),
+		Skipped: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "foodflow_facts_skipped_total", Help: "Records passed over, by reason."}, []string{"reason"}),
+	}, []string{"AnomalyDetected", "ScrapDetected", "LineDowntime"}, r.read, dir, reg, log)
 	return r
 }
 
@@ -72,93 +60,72 @@ func New(store Store, dec Decoder, dir *directory.Store, reg prometheus.Register
 // will. broker.ReadGroup calls it when partitions have moved.
 func (r *Raiser) Forget() { clear(r.down) }
 
-// Handle raises what records say. An error means that Postgres can't take anything
-// now, or the registry not be reached; the same records may be handed over again.
-func (r *Raiser) Handle(ctx context.Context, records []broker.Record) error {
-	for _, rec := range records {
-		tenant, f, done, err := r.read(rec)
-		if errors.Is(err, schemas.ErrRegistry) {
-			return fmt.Errorf("reading a record: %w", err)
+// read gives the fact that a record calls for, if any.
+func (r *Raiser) read(rec broker.Record) (plant.ID, follow.Deed, error) {
+	switch rec.Topic {
+	case broker.TopicAnomalies:
+		var a plant.Anomaly
+		if err := r.dec.DecodeAnomaly(rec.Value, &a); err != nil || a.Ended {
+			return a.Tenant, nil, err
 		}
-		if err != nil {
-			r.skip.WithLabelValues("unreadable").Inc()
-			continue
+		return a.Tenant, r.raise(a.Tenant, anomaly(&a)), nil
+	case broker.TopicOEE:
+		var p plant.OEEPart
+		if err := r.dec.DecodeOEEPart(rec.Value, &p); err != nil || p.Scrap <= 0 {
+			return p.Tenant, nil, err
 		}
-		if f != nil {
-			if err := r.put(ctx, tenant, f); err != nil {
-				return err
-			}
+		return p.Tenant, r.raise(p.Tenant, scrap(&p)), nil
+	case broker.TopicLineEvents:
+		var e plant.LineEvent
+		if err := r.dec.DecodeLineEvent(rec.Value, &e); err != nil || e.Type != plant.EventState {
+			return e.Tenant, nil, err
 		}
-		if done != nil {
-			done()
-		}
+		return e.Tenant, r.enter(&e), nil
 	}
-	return nil
+	return plant.ID{}, nil, nil
 }
 
 // maxSeen bounds the memory of facts raised lately.
 const maxSeen = 100_000
 
-func (r *Raiser) put(ctx context.Context, tenant plant.ID, f *masterdata.Fact) error {
-	if _, done := r.seen[f.ID]; done {
-		return nil
+// raise stores a fact, unless that was done lately.
+func (r *Raiser) raise(tenant plant.ID, f masterdata.Fact) follow.Deed {
+	return func(ctx context.Context) (names []string, err error) {
+		if _, done := r.seen[f.ID]; done {
+			return nil, nil
+		}
+		fresh, err := r.store.Raise(ctx, tenant, f)
+		if err != nil {
+			return nil, fmt.Errorf("raising %s %s: %w", f.Type, f.ID, err)
+		}
+		if fresh {
+			names = []string{f.Type}
+		}
+		if len(r.seen) >= maxSeen {
+			clear(r.seen)
+		}
+		r.seen[f.ID] = struct{}{}
+		return names, nil
 	}
-	if _, ok := r.dir.Tenant(tenant); !ok {
-		r.skip.WithLabelValues("tenant").Inc()
-		return nil
-	}
-	fresh, err := r.store.Raise(ctx, tenant, *f)
-	if err != nil && (ctx.Err() != nil || !masterdata.Refused(err)) {
-		return fmt.Errorf("raising %s: %w", f.Type, err)
-	}
-	if err != nil {
-		// Trying again would hold up every other fact for good.
-		r.skip.WithLabelValues("refused").Inc()
-		r.log.ErrorContext(ctx, "fact refused", "type", f.Type, "fact", f.ID, "error", err)
-		return nil
-	}
-	if fresh {
-		r.raise.WithLabelValues(f.Type).Inc()
-	}
-	if len(r.seen) >= maxSeen {
-		clear(r.seen)
-	}
-	r.seen[f.ID] = struct{}{}
-	return nil
 }
 
-// read gives what a record says, if anything, and what to remember once that is
-// raised: a line's state must not move on before its fact is stored.
-func (r *Raiser) read(rec broker.Record) (tenant plant.ID, f *masterdata.Fact, done func(), err error) {
-	switch rec.Topic {
-	case broker.TopicAnomalies:
-		var a plant.Anomaly
-		if err := r.dec.DecodeAnomaly(rec.Value, &a); err != nil {
-			return plant.ID{}, nil, nil, err
+// enter raises that a line has come to stand by its own fault. What is remembered
+// of the line moves on only when that is stored.
+func (r *Raiser) enter(e *plant.LineEvent) follow.Deed {
+	return func(ctx context.Context) (names []string, err error) {
+		if stands(e.State) && !r.down[e.Line] {
+			names, err = r.raise(e.Tenant, downtime(e))(ctx)
 		}
-		if a.Ended {
-			return a.Tenant, nil, nil, nil
+		if err == nil {
+			r.down[e.Line] = stands(e.State)
 		}
-		return a.Tenant, anomaly(&a), nil, nil
-	case broker.TopicOEE:
-		var p plant.OEEPart
-		if err := r.dec.DecodeOEEPart(rec.Value, &p); err != nil {
-			return plant.ID{}, nil, nil, err
-		}
-		return p.Tenant, scrap(&p), nil, nil
-	case broker.TopicLineEvents:
-		var e plant.LineEvent
-		if err := r.dec.DecodeLineEvent(rec.Value, &e); err != nil || e.Type != plant.EventState {
-			return plant.ID{}, nil, nil, err
-		}
-		return e.Tenant, r.downtime(&e), func() { r.down[e.Line] = stands(e.State) }, nil
+		return names, err
 	}
-	return plant.ID{}, nil, nil, nil
 }
 
 // anomaly is one fact for an excursion, named by its beginning.
-func anomaly(a *plant.Anomaly) *masterdata.Fact {
-	return &masterdata.Fact{
+func anomaly(a *plant.Anomaly) masterdata.Fact {
+	return masterdata.Fact{
 		ID:   plant.NameID(a.Tenant, "AnomalyDetected", a.Sensor.String(), a.Kind.String(), fmt.Sprint(a.Since)),
 		Type: "AnomalyDetected", AggregateType: directory.KindSensor, Aggregate: a.Sensor, TS: at(a.TS),
 		Data: map[string]any{
@@ -170,11 +137,8 @@ func anomaly(a *plant.Anomaly) *masterdata.Fact {
 
 // scrap is one fact for a line's minute and product; a late correction with
 // more scrap is another, under its revision, which each late count has its own of.
-func scrap(p *plant.OEEPart) *masterdata.Fact {
-	if p.Scrap <= 0 {
-		return nil
-	}
-	return &masterdata.Fact{
+func scrap(p *plant.OEEPart) masterdata.Fact {
+	return masterdata.Fact{
 		ID:   plant.NameID(p.Tenant, "ScrapDetected", p.Line.String(), fmt.Sprint(p.Minute), p.Product, fmt.Sprint(p.Revision)),
 		Type: "ScrapDetected", AggregateType: directory.KindLine, Aggregate: p.Line, TS: at(p.Minute),
 		Data: map[string]any{
@@ -184,11 +148,8 @@ func scrap(p *plant.OEEPart) *masterdata.Fact {
 }
 
 // downtime is one fact for each time a line comes to stand by its own fault.
-func (r *Raiser) downtime(e *plant.LineEvent) *masterdata.Fact {
-	if r.down[e.Line] || !stands(e.State) {
-		return nil
-	}
-	return &masterdata.Fact{
+func downtime(e *plant.LineEvent) masterdata.Fact {
+	return masterdata.Fact{
 		ID:   plant.NameID(e.Tenant, "LineDowntime", e.ID.String()),
 		Type: "LineDowntime", AggregateType: directory.KindLine, Aggregate: e.Line, TS: at(e.TS),
 		Data: map[string]any{"line_id": e.Line, "state": e.State.String(), "reason": e.Reason, "since": at(e.TS), "event_id": e.ID},

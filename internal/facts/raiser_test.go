@@ -2,8 +2,6 @@ package facts
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"log/slog"
 	"testing"
 	"time"
@@ -14,6 +12,7 @@ import (
 	"github.com/foodflow/foodflow/internal/broker"
 	"github.com/foodflow/foodflow/internal/broker/brokertest"
 	"github.com/foodflow/foodflow/internal/directory"
+	"github.com/foodflow/foodflow/internal/directory/directorytest"
 	"github.com/foodflow/foodflow/internal/fault"
 	"github.com/foodflow/foodflow/internal/masterdata"
 	"github.com/foodflow/foodflow/internal/plant"
@@ -53,22 +52,27 @@ func (m *memory) count(kind string) (n int) {
 
 var tenant, line, sensor = plant.NameID(plant.ID{}, "t"), plant.NameID(plant.ID{}, "l"), plant.NameID(plant.ID{}, "s")
 
+// known is a directory with the tenant.
+func known(t *testing.T) *directory.Store {
+	t.Helper()
+	return directorytest.Of(t, directory.Tenant{ID: tenant, Key: "t"})
+}
+
 func fixture(t *testing.T) (*Raiser, *memory, *schemas.Codec) {
 	t.Helper()
 	codec, err := schemas.NewStaticCodec()
 	if err != nil {
 		t.Fatal(err)
 	}
-	dir := directory.NewStore()
-	e, err := directory.EntryOf(1, directory.Tenant{ID: tenant, Key: "t"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := dir.Apply(&e); err != nil {
-		t.Fatal(err)
-	}
 	m := &memory{facts: map[plant.ID]masterdata.Fact{}}
-	return New(m, codec, dir, nil, slog.New(slog.DiscardHandler)), m, codec
+	return New(m, codec, known(t), nil, slog.New(slog.DiscardHandler)), m, codec
+}
+
+// state is the record of a line that enters a state.
+func state(c *schemas.Codec, s plant.State, ts int64) broker.Record {
+	e := plant.LineEvent{Tenant: tenant, Line: line, TS: ts, Type: plant.EventState, State: s, Seq: plant.NoSeq}
+	e.ID = plant.EventID(&e)
+	return broker.Record{Topic: broker.TopicLineEvents, Value: c.AppendLineEvent(nil, &e)}
 }
 
 // story is what the topics hold: one excursion of three readings, two minutes
@@ -91,9 +95,7 @@ func story(t *testing.T, c *schemas.Codec) (out []broker.Record) {
 		add(broker.TopicOEE, v, err)
 	}
 	for i, s := range []plant.State{plant.StateExecute, plant.StateHolding, plant.StateHeld, plant.StateExecute, plant.StateLack, plant.StateAborted, plant.StateAborted} {
-		e := plant.LineEvent{Tenant: tenant, Line: line, TS: int64(i+1) * 1000, Type: plant.EventState, State: s, Seq: plant.NoSeq}
-		e.ID = plant.EventID(&e)
-		add(broker.TopicLineEvents, c.AppendLineEvent(nil, &e), nil)
+		out = append(out, state(c, s, int64(i+1)*1000))
 	}
 	v, err := c.AppendAnomaly(nil, &plant.Anomaly{ID: plant.NewID(), Tenant: plant.NameID(plant.ID{}, "gone"), Sensor: sensor, TS: 2000, Since: 2000})
 	add(broker.TopicAnomalies, v, err)
@@ -113,12 +115,12 @@ func TestStory(t *testing.T) {
 		if got := m.count(kind); got != want {
 			t.Errorf("%d %s, want %d", got, kind, want)
 		}
-		if got := testutil.ToFloat64(r.raise.WithLabelValues(kind)); got != float64(want) {
+		if got := testutil.ToFloat64(r.Done.WithLabelValues(kind)); got != float64(want) {
 			t.Errorf("%s counted %v times, want %d", kind, got, want)
 		}
 	}
 	for reason, want := range map[string]float64{"unreadable": 2, "tenant": 2, "refused": 0} {
-		if got := testutil.ToFloat64(r.skip.WithLabelValues(reason)); got != want {
+		if got := testutil.ToFloat64(r.Skipped.WithLabelValues(reason)); got != want {
 			t.Errorf("skipped as %s %v times, want %v", reason, got, want)
 		}
 	}
@@ -148,31 +150,5 @@ func TestReadsTheTopics(t *testing.T) {
 	brokertest.Through(t, Group, Topics(), line[:], story(t, c), r.Handle)
 	if len(m.facts) != 5 {
 		t.Errorf("%d facts", len(m.facts))
-	}
-}
-
-// unknowing is a codec whose registry is away for its first anomaly.
-type unknowing struct {
-	Decoder
-	asked int
-}
-
-func (u *unknowing) DecodeAnomaly(frame []byte, a *plant.Anomaly) error {
-	if u.asked++; u.asked == 1 {
-		return fmt.Errorf("asking: %w", schemas.ErrRegistry)
-	}
-	return u.Decoder.DecodeAnomaly(frame, a)
-}
-
-// TestRegistryAwayIsNotUnreadable: what can't be read now is handed over again.
-func TestRegistryAwayIsNotUnreadable(t *testing.T) {
-	r, m, c := fixture(t)
-	r.dec = &unknowing{Decoder: r.dec}
-	records := story(t, c)
-	if err := r.Handle(t.Context(), records); !errors.Is(err, schemas.ErrRegistry) {
-		t.Fatalf("the registry is away: %v", err)
-	}
-	if err := r.Handle(t.Context(), records); err != nil || len(m.facts) != 5 {
-		t.Errorf("the registry is back: %d facts, %v", len(m.facts), err)
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/foodflow/foodflow/ingest"
 	"github.com/foodflow/foodflow/ingest/mqttin"
 	"github.com/foodflow/foodflow/internal/directory"
+	"github.com/foodflow/foodflow/internal/directory/directorytest"
 	"github.com/foodflow/foodflow/internal/plant"
 	"github.com/foodflow/foodflow/schemas"
 )
@@ -62,20 +63,14 @@ func mqttDoor(t *testing.T, fail int, quota float64) (*journal, MQTTConfig) {
 		t.Fatal(err)
 	}
 	store, key, tenant, line := directory.NewStore(), directory.NewKey(), plant.NewID(), plant.NewID()
-	for _, thing := range []any{
+	if err := directorytest.Enter(store,
 		directory.Tenant{ID: tenant, Key: "acme", Quota: directory.Quota{ItemsPerSecond: quota}},
 		directory.Line{ID: line, Tenant: tenant, Key: "l", Unit: "bottle"},
 		directory.Sensor{ID: plant.NewID(), Tenant: tenant, Line: line, Key: "a"},
 		directory.Sensor{ID: plant.NewID(), Tenant: tenant, Line: line, Key: "b"},
 		directory.APIKey{ID: plant.NewID(), Tenant: tenant, Public: key.Public, Hash: key.Hash(), Scopes: []string{directory.ScopeIngest}},
-	} {
-		e, err := directory.EntryOf(1, thing)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := store.Apply(&e); err != nil {
-			t.Fatal(err)
-		}
+	); err != nil {
+		t.Fatal(err)
 	}
 	j := &journal{codec: codec, fail: fail}
 	svc, err := ingest.NewService(store, codec, j, ingest.DefaultLimits(), nil)

@@ -13,6 +13,7 @@ import (
 
 	"github.com/foodflow/foodflow/internal/broker"
 	"github.com/foodflow/foodflow/internal/directory"
+	"github.com/foodflow/foodflow/internal/directory/directorytest"
 	"github.com/foodflow/foodflow/internal/fault"
 	"github.com/foodflow/foodflow/internal/masterdata"
 	"github.com/foodflow/foodflow/internal/migrate"
@@ -90,16 +91,7 @@ func (w *world) tenant(key string) {
 	k, clear, err := w.APIKeys().Create(w.t.Context(), masterdata.System(made.ID), masterdata.APIKeyFields{Name: "gateway", Scopes: []string{directory.ScopeIngest}})
 	must(w.t, err)
 	w.tenants[key], w.keys[key], w.clear[key] = made.ID, k.ID, clear.Reveal()
-	for _, thing := range []any{directory.Tenant{ID: made.ID, Key: key}, directory.APIKey{ID: k.ID, Tenant: made.ID, Public: k.Public, Hash: clear.Hash(), Scopes: k.Scopes}} {
-		w.knows(thing)
-	}
-}
-
-func (w *world) knows(thing any) {
-	w.t.Helper()
-	e, err := directory.EntryOf(1, thing)
-	must(w.t, err)
-	must(w.t, w.dir.Apply(&e))
+	must(w.t, directorytest.Enter(w.dir, directory.Tenant{ID: made.ID, Key: key}, directory.APIKey{ID: k.ID, Tenant: made.ID, Public: k.Public, Hash: clear.Hash(), Scopes: k.Scopes}))
 }
 
 func (w *world) key(tenant string) *masterdata.APIKey {
@@ -206,7 +198,7 @@ func TestNewestUseStays(t *testing.T) {
 func TestWhatIsNoReport(t *testing.T) {
 	w := newWorld(t)
 	gone, at := plant.NewID(), time.Now().Truncate(time.Millisecond)
-	w.knows(directory.Tenant{ID: gone, Key: "gone", Deleting: true}) // its schema is gone already
+	must(t, directorytest.Enter(w.dir, directory.Tenant{ID: gone, Key: "gone", Deleting: true})) // its schema is gone already
 	future := w.report(w.tenants["acme"], w.keys["acme"], 1<<60)
 	must(t, w.out.Publish(t.Context(), []broker.Message{
 		{Topic: broker.TopicKeyUses, Key: []byte("k"), Value: []byte("rubbish")},

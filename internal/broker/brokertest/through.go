@@ -43,20 +43,23 @@ func Through(t testing.TB, group string, topics []string, key []byte, records []
 	}
 }
 
-// Turn is one process's turn at the topics: a record comes, the process reads it
-// and leaves.
-type Turn struct {
-	Record broker.Record
-	Handle func(context.Context, []broker.Record) error
-	Moved  func()
+// Reader is one process's reader of topics, which remembers something of them.
+type Reader interface {
+	Handle(ctx context.Context, records []broker.Record) error
+	Forget()
 }
 
-// Turns lets processes take turns at the one partition of a broker of their own.
-func Turns(t testing.TB, group string, topics []string, key []byte, turns []Turn) {
+// Elsewhere lets the one partition of a broker of its own go from reader a to b
+// and back; each reads one record. Unless told of it, they don't forget.
+func Elsewhere(t testing.TB, group string, topics []string, key []byte, a, b Reader, told bool, records [3]broker.Record) {
 	t.Helper()
 	cfg, cl := open(t)
-	for i, x := range turns {
-		publish(t, cl, broker.Message{Topic: x.Record.Topic, Key: key, Value: x.Record.Value})
+	for i, x := range []Reader{a, b, a} {
+		var moved func()
+		if told {
+			moved = x.Forget
+		}
+		publish(t, cl, broker.Message{Topic: records[i].Topic, Key: key, Value: records[i].Value})
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		handled := 0
 		go func() { // ends the turn, or itself with the turn
@@ -71,7 +74,7 @@ func Turns(t testing.TB, group string, topics []string, key []byte, turns []Turn
 				handled += len(rs)
 			}
 			return err
-		}, x.Moved)
+		}, moved)
 		cancel()
 		if err != nil || handled != 1 {
 			t.Fatalf("turn %d: %d records, %v", i, handled, err)

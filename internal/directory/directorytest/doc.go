@@ -1,0 +1,2 @@
+// Package directorytest fills directories for tests.
+package directorytest
