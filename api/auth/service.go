@@ -54,7 +54,7 @@ type Tokens struct {
 
 // Login checks e-mail address and password. source is the client's address.
 func (s *Service) Login(ctx context.Context, email, clear, source string) (*Tokens, error) {
-	wrong := fault.New(fault.Unauthenticated, "e-mail address or password is wrong")
+	wrong := unauthenticated("e-mail address or password is wrong", nil)
 	account := strings.ToLower(strings.TrimSpace(email))
 	if len(account) > 254 {
 		return nil, wrong
@@ -176,7 +176,7 @@ func (s *Service) successor(token string) string {
 
 // Refresh spends a refresh token for a new pair.
 func (s *Service) Refresh(ctx context.Context, token string) (*Tokens, error) {
-	ended := fault.New(fault.Unauthenticated, "the refresh token is not valid")
+	ended := unauthenticated("the refresh token is not valid", nil)
 	if len(token) > 128 || !strings.HasPrefix(token, refreshPrefix) {
 		return nil, ended
 	}
@@ -230,7 +230,7 @@ func (s *Service) Authenticate(r *http.Request) (Principal, error) {
 	}
 	scheme, token, ok := strings.Cut(r.Header.Get("Authorization"), " ")
 	if !ok || !strings.EqualFold(scheme, "Bearer") {
-		return Principal{}, fault.New(fault.Unauthenticated, "a bearer token or an API key is required")
+		return Principal{}, unauthenticated("a bearer token or an API key is required", nil)
 	}
 	if strings.HasPrefix(token, "ff_") {
 		return s.byKey(token)
@@ -240,7 +240,7 @@ func (s *Service) Authenticate(r *http.Request) (Principal, error) {
 		return Principal{}, err
 	}
 	if err := s.stands(p); err != nil {
-		return Principal{}, &fault.Error{Kind: fault.Unauthenticated, Detail: "the access token is not valid", Cause: err}
+		return Principal{}, badToken(err)
 	}
 	return p, nil
 }
@@ -268,7 +268,7 @@ var (
 func (s *Service) byKey(key string) (Principal, error) {
 	p, err := s.dir.Authenticate(key, s.now())
 	if err != nil {
-		return Principal{}, &fault.Error{Kind: fault.Unauthenticated, Detail: "the API key is not valid", Cause: err}
+		return Principal{}, unauthenticated("the API key is not valid", err)
 	}
 	out := Principal{Tenant: p.Tenant, Subject: p.KeyID, Key: true}
 	for _, scope := range p.Scopes {

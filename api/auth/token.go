@@ -84,7 +84,7 @@ var errToken = errors.New("not an access token of ours")
 // verify reads an access token. Every refusal is the same to the outside.
 func (k *Keys) verify(text string) (Principal, error) {
 	refuse := func(cause error) (Principal, error) {
-		return Principal{}, &fault.Error{Kind: fault.Unauthenticated, Detail: "the access token is not valid", Cause: cause}
+		return Principal{}, badToken(cause)
 	}
 	// Two dots, a bound, and that there is no end of a line, which Go's decoder
 	// would pass over, are checked before anything is split or decoded.

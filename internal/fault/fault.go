@@ -48,6 +48,9 @@ type Error struct {
 	Rejected int
 	// RetryAfter is sent as a header when positive.
 	RetryAfter time.Duration
+	// Challenges are the ways in that a 401 names, in the form of WWW-Authenticate;
+	// none: the API key, which every door takes.
+	Challenges []string
 	// Cause stays inside.
 	Cause error
 }

@@ -98,6 +98,9 @@ func Describe(err error) (Document, *Error) {
 	return p, e
 }
 
+// ChallengeKey asks for an API key (RFC 9110, section 11.6.1).
+const ChallengeKey = `ApiKey realm="foodflow"`
+
 // Headers gives the headers that belong to an error's answer.
 func (e *Error) Headers() http.Header {
 	h := http.Header{"Cache-Control": {"no-store"}}
@@ -105,7 +108,10 @@ func (e *Error) Headers() http.Header {
 		h.Set("Retry-After", strconv.Itoa(int(math.Ceil(e.RetryAfter.Seconds()))))
 	}
 	if e.Kind == Unauthenticated {
-		h.Set("WWW-Authenticate", `ApiKey realm="foodflow"`)
+		h["Www-Authenticate"] = e.Challenges // in the form in which http.Header keeps names
+		if len(e.Challenges) == 0 {
+			h.Set("WWW-Authenticate", ChallengeKey)
+		}
 	}
 	return h
 }
