@@ -34,7 +34,7 @@ const usersPath = "/api/v1/users"
 
 func (s *Server) userRoutes() {
 	r := &resource[masterdata.User, masterdata.UserFields]{
-		path: usersPath, noun: "user", tag: "users", things: userThings{s.Store.Users(), s}, write: admins(), bookkept: true,
+		path: usersPath, noun: "user", tag: "users", things: s.Store.Users(), write: admins(), bookkept: true,
 		fields: func(x *masterdata.User) *masterdata.UserFields { return &x.UserFields },
 		meta:   func(x *masterdata.User) *masterdata.Meta { return &x.Meta },
 		key:    func(x *masterdata.User) string { return x.Email },
@@ -70,48 +70,10 @@ func (s *Server) passwordRoute() {
 		if err != nil {
 			return nil, err
 		}
-		who := principal(ctx).Actor()
-		u, err := s.Store.Users().Update(ctx, who, in.ID, masterdata.AnyVersion, func(u *masterdata.User) error {
+		_, err = s.Store.Users().Update(ctx, principal(ctx).Actor(), in.ID, masterdata.AnyVersion, func(u *masterdata.User) error {
 			u.Hash = hash
 			return nil
 		})
-		if err != nil {
-			return nil, err
-		}
-		return &emptyOut{}, s.Store.EndLogins(ctx, who.Tenant, u.ID, "password")
+		return &emptyOut{}, err
 	})
-}
-
-// userThings ends a user's log-ins when the user may no longer come in, or may
-// do less.
-type userThings struct {
-	masterdata.Users
-	s *Server
-}
-
-// Update changes a user.
-func (x userThings) Update(ctx context.Context, who masterdata.Actor, id string, expected int64, change func(*masterdata.User) error) (*masterdata.User, error) {
-	end := false
-	u, err := x.Users.Update(ctx, who, id, expected, func(u *masterdata.User) error {
-		role, active := u.Role, u.Active
-		err := change(u)
-		end = u.Role != role || active && !u.Active
-		return err
-	})
-	if err != nil || !end {
-		return u, err
-	}
-	return u, x.s.Store.EndLogins(ctx, who.Tenant, u.ID, "deactivated")
-}
-
-// Delete removes a user.
-func (x userThings) Delete(ctx context.Context, who masterdata.Actor, id string, expected int64) error {
-	u, err := x.Get(ctx, who.Tenant, id)
-	if err != nil {
-		return err
-	}
-	if err := x.Users.Delete(ctx, who, id, expected); err != nil {
-		return err
-	}
-	return x.s.Store.EndLogins(ctx, who.Tenant, u.ID, "deactivated")
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/foodflow/foodflow/internal/plant"
+	"github.com/foodflow/foodflow/internal/postgres"
 )
 
 // Outcome is what became of a refresh token that was presented.
@@ -122,16 +123,19 @@ func (s *Store) EndLogin(ctx context.Context, hash []byte) error {
 	})
 }
 
-// EndLogins ends every log-in of a user: the password changed ("password"), or
-// the user may no longer come in ("deactivated").
-func (s *Store) EndLogins(ctx context.Context, tenant, user plant.ID, reason string) error {
-	return s.db.InShared(ctx, func(ctx context.Context, tx pgx.Tx) error {
-		_, err := tx.Exec(ctx, "UPDATE token_families SET revoked_at = $3, reason = $4 WHERE tenant_id = $1 AND user_id = $2 AND revoked_at IS NULL", tenant, user, s.stamp(), reason)
-		if err != nil {
-			return fmt.Errorf("ending log-ins: %w", err)
-		}
-		return nil
-	})
+// endLogins ends every log-in of a user, in the transaction that changes the user:
+// the password changed ("password"), or the user may not come in any more, or may
+// do less ("deactivated"). Log-ins are the installation's, so it steps out of the
+// tenant's role for the one statement.
+func (w *writing) endLogins(ctx context.Context, user plant.ID, reason string) error {
+	if err := postgres.Leave(ctx, w.tx); err != nil {
+		return err
+	}
+	if _, err := w.tx.Exec(ctx, "UPDATE token_families SET revoked_at = $3, reason = $4 WHERE tenant_id = $1 AND user_id = $2 AND revoked_at IS NULL",
+		w.who.Tenant, user, w.now, reason); err != nil {
+		return fmt.Errorf("ending log-ins: %w", err)
+	}
+	return postgres.Enter(ctx, w.tx, w.who.Tenant)
 }
 
 // Purge forgets log-ins that ended a day ago, revocations of tokens that have

@@ -97,8 +97,9 @@ func (x Users) create(ctx context.Context, w *writing, u *User) error {
 
 func errEmailTaken() error { return fault.New(fault.Conflict, "another user already has this email") }
 
-// Update changes a user. The last active admin stays one. Access tokens from before
-// a change of role, password or activity are refused.
+// Update changes a user. The last active admin stays one. A change of role, password
+// or activity ends the user's log-ins with it: access tokens from before are refused,
+// refresh tokens give no new ones.
 func (x Users) Update(ctx context.Context, who Actor, id string, expected int64, change func(*User) error) (u *User, err error) {
 	err = x.s.write(ctx, who, func(ctx context.Context, w *writing) error {
 		var before User
@@ -115,14 +116,27 @@ func (x Users) Update(ctx context.Context, who Actor, id string, expected int64,
 		if err != nil {
 			return err
 		}
-		if u.Role != before.Role || u.Active != before.Active || u.Hash != before.Hash {
-			if err := w.revoke(ctx, u.ID, u.Version); err != nil {
-				return err
-			}
+		if err := w.endAccess(ctx, &before, u); err != nil {
+			return err
 		}
 		return adminLeft(ctx, w)
 	})
 	return u, err
+}
+
+// endAccess takes from a user what the state before gave and the one after doesn't.
+func (w *writing) endAccess(ctx context.Context, before, after *User) error {
+	reason := "deactivated"
+	switch {
+	case after.Hash != before.Hash:
+		reason = "password"
+	case after.Role == before.Role && after.Active == before.Active:
+		return nil
+	}
+	if err := w.revoke(ctx, after.ID, after.Version); err != nil {
+		return err
+	}
+	return w.endLogins(ctx, after.ID, reason)
 }
 
 // Delete removes a user and the log-in.
@@ -139,6 +153,9 @@ func (x Users) Delete(ctx context.Context, who Actor, id string, expected int64)
 			return fmt.Errorf("removing log-in: %w", err)
 		}
 		if err := w.revoke(ctx, u.ID, 0); err != nil {
+			return err
+		}
+		if err := w.endLogins(ctx, u.ID, "deactivated"); err != nil {
 			return err
 		}
 		return adminLeft(ctx, w)
