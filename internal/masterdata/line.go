@@ -72,14 +72,16 @@ func checkLine(l *Line) *rules {
 		from    int64
 	}
 	known := map[rate]bool{}
-	for i, x := range l.IdealRates {
+	for i := range l.IdealRates {
+		x := &l.IdealRates[i]
+		x.ValidFrom = x.from()
 		at := fmt.Sprintf("ideal_rates[%d]", i)
 		r.text(at+".product", x.Product, 1, plant.MaxProduct)
 		if !(x.PerMinute > 0) {
 			r.add(at+".per_minute", "minimum", "must be above 0")
 		}
 		r.instant(at+".valid_from", &x.ValidFrom)
-		one := rate{x.Product, x.from().UnixMicro()} // as Postgres tells times apart
+		one := rate{x.Product, x.ValidFrom.UnixMicro()} // as Postgres tells times apart
 		if known[one] {
 			r.add(at, "duplicate", "the product has a rate from this time already")
 		}
@@ -142,7 +144,6 @@ func saveRates(ctx context.Context, tx pgx.Tx, l *Line) error {
 	}
 	for i := range l.IdealRates {
 		x := &l.IdealRates[i]
-		x.ValidFrom = x.from()
 		tag, err := tx.Exec(ctx, `INSERT INTO ideal_rates (line_id, product_id, valid_from, per_minute)
 			SELECT $1, id, $3, $4 FROM products WHERE key = $2 ON CONFLICT DO NOTHING`, l.ID, x.Product, x.ValidFrom, x.PerMinute)
 		if err != nil {

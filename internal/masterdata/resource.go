@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
@@ -114,8 +115,9 @@ func (r *resource[T]) get(ctx context.Context, tx pgx.Tx, idOrKey, lock string) 
 	return thing, nil
 }
 
-// update changes a thing in place; the change may refuse. event names what
-// happened; "" is Updated.
+// update changes a thing in place; the change may refuse, and one that leaves the
+// thing as it was makes no version and no event. event names what happened; "" is
+// Updated.
 func (r *resource[T]) update(ctx context.Context, w *writing, idOrKey string, expected int64, event string, change func(*T) error) (*T, error) {
 	thing, err := r.get(ctx, w.tx, idOrKey, " FOR UPDATE")
 	if err != nil {
@@ -125,13 +127,16 @@ func (r *resource[T]) update(ctx context.Context, w *writing, idOrKey string, ex
 	if expected != AnyVersion && expected != m.Version {
 		return nil, fault.New(fault.PreconditionFailed, "the %s is at version %d", r.words(), m.Version)
 	}
-	fixed := *m
+	before := *thing // changes set fields and leave what these point at alone
 	if err := change(thing); err != nil {
 		return nil, err
 	}
-	*m = fixed
+	*m = *r.meta(&before)
 	if err := r.valid(thing); err != nil {
 		return nil, err
+	}
+	if same(reflect.ValueOf(&before), reflect.ValueOf(thing)) {
+		return thing, nil
 	}
 	if err := r.put(ctx, w, thing); err != nil {
 		return nil, err
