@@ -6,6 +6,7 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"github.com/foodflow/foodflow/internal/fault"
 	"github.com/foodflow/foodflow/internal/masterdata"
 )
 
@@ -52,7 +53,7 @@ func (s *Server) batchRoutes() {
 		fields: func(x *masterdata.Batch) *masterdata.BatchFields { return &x.BatchFields },
 		meta:   func(x *masterdata.Batch) *masterdata.Meta { return &x.Meta },
 		key:    func(x *masterdata.Batch) string { return x.Key },
-		check:  checkBatchChange,
+		check:  checkBatchChange, about: batchPatchText,
 	}
 	listRoute[masterdata.Batch, masterdata.BatchFields, batchList](s, r)
 	r.getRoute(s)
@@ -81,7 +82,13 @@ func (s *Server) batchRoutes() {
 	})
 }
 
-// checkBatchChange keeps what a batch was from changing once it runs.
+// batchPatchText says which fields of a batch its state fixes.
+const batchPatchText = "A planned batch may change in all but its key. Once it has started, line, product and unit are fixed (422). " +
+	"Once it has ended, completed or aborted, so is its plan, planned_quantity and planned_start (409); " +
+	"what was made and used may still be put right: quantities, costs with their currency, lots and the note."
+
+// checkBatchChange keeps what a batch was from changing once it runs, and what it
+// was meant to be once it has ended: its yield is held against the plan.
 func checkBatchChange(before, after *masterdata.Batch) error {
 	if before.Key != after.Key {
 		return immutable("key")
@@ -97,7 +104,24 @@ func checkBatchChange(before, after *masterdata.Batch) error {
 	case before.Unit != after.Unit:
 		return immutable("unit")
 	}
-	return nil
+	if before.State == masterdata.BatchRunning {
+		return nil
+	}
+	var fixed []fault.Item
+	add := func(field string, same bool) {
+		if !same {
+			fixed = append(fixed, fault.Item{Location: field, Rule: "state", Message: "can't be changed once the batch is " + before.State})
+		}
+	}
+	add("planned_quantity", before.PlannedQuantity == after.PlannedQuantity)
+	a, b := before.PlannedStart, after.PlannedStart
+	add("planned_start", a == nil && b == nil || a != nil && b != nil && a.Equal(*b))
+	if fixed == nil {
+		return nil
+	}
+	e := fault.New(fault.Conflict, "a batch that is %s keeps the plan that it had", before.State)
+	e.Items = fixed
+	return e
 }
 
 // move declares one transition of the state machine.

@@ -42,6 +42,7 @@ type resource[T, F any] struct {
 	bookkept bool
 	// check looks at a change before it is made; nil: nothing to look at.
 	check func(before, after *T) error
+	about string // what check holds, in words, for the document
 }
 
 // Page is how lists are answered.
@@ -206,7 +207,10 @@ func (r *resource[T, F]) createRoute(s *Server) {
 
 func (r *resource[T, F]) patchRoute(s *Server) {
 	op := r.op(http.MethodPatch, "/{id}", "update", "Change "+one(r.noun))
-	op.Description = "A JSON merge patch (RFC 7396): what is named changes, null takes away."
+	op.Description = "A JSON merge patch (RFC 7396): what is named changes, null takes away; one that changes nothing leaves the version as it is."
+	if r.about != "" {
+		op.Description += " " + r.about
+	}
 	op.Errors = []int{http.StatusNotFound, http.StatusConflict, http.StatusPreconditionFailed, http.StatusUnprocessableEntity, http.StatusPreconditionRequired, http.StatusTooManyRequests, http.StatusInternalServerError}
 	handle(s, r.write, op, func(ctx context.Context, in *patchIn) (*oneOut[T], error) {
 		version, err := expected(in.IfMatch)
