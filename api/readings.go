@@ -43,7 +43,7 @@ type point struct {
 	TS      stamp    `json:"ts" format:"date-time"`
 	Value   *float64 `json:"value,omitempty" doc:"raw only"`
 	Quality string   `json:"quality,omitempty" enum:"good,uncertain,bad" doc:"raw only"`
-	Seq     *int64   `json:"seq,omitempty" doc:"raw only, where the producer sends one"`
+	Seq     *int64   `json:"seq,omitempty" doc:"raw only: the producer's own, or, for a reading that came without a time, one that tells it apart"`
 	Score   *float64 `json:"score,omitempty" doc:"raw only: anomaly score, 0 to 1"`
 	Count   *uint64  `json:"count,omitempty" doc:"buckets only"`
 	Valid   *uint64  `json:"valid,omitempty" doc:"buckets only: readings not of bad quality"`
@@ -166,7 +166,7 @@ func (s *Server) points(ctx context.Context, res query.Resolution, q query.Readi
 
 // NewReading is a reading recorded by hand.
 type NewReading struct {
-	TS      *Instant `json:"ts,omitempty" doc:"when, RFC 3339 or Unix milliseconds; none: now"`
+	TS      *Instant `json:"ts,omitempty" doc:"when, RFC 3339 or Unix milliseconds; none: now, and a reading of its own each time it is sent"`
 	Value   float64  `json:"value" example:"4.2"`
 	Quality string   `json:"quality,omitempty" enum:"good,uncertain,bad" default:"good"`
 	Seq     *int64   `json:"seq,omitempty" minimum:"0"`
@@ -251,6 +251,8 @@ func (s *Server) reading(x *directory.Sensor, in *NewReading) (plant.Reading, *f
 	r := plant.Reading{Tenant: x.Tenant, Line: x.Line, Sensor: x.ID, TS: now, Value: in.Value, Seq: plant.NoSeq}
 	if in.TS != nil {
 		r.TS = int64(*in.TS)
+	} else {
+		r.Seq = s.arrivals.Next()
 	}
 	r.Quality, _ = plant.ParseQuality(in.Quality) // the schema allows only its names
 	if in.Seq != nil {

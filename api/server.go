@@ -63,16 +63,18 @@ type Deps struct {
 // Server is the API.
 type Server struct {
 	Deps
-	cfg     Config
-	router  chi.Router
-	huma    huma.API
-	limits  *limiter
-	gauge   *intake.Gauge
-	seal    *sealer
-	times   map[string]bool // names of fields that are times
-	m       *metrics
-	http    *http.Server
-	started time.Time
+	cfg    Config
+	router chi.Router
+	huma   huma.API
+	limits *limiter
+	gauge  *intake.Gauge
+
+	arrivals *intake.Arrivals
+	seal     *sealer
+	times    map[string]bool // names of fields that are times
+	m        *metrics
+	http     *http.Server
+	started  time.Time
 
 	sockets sync.WaitGroup // WebSockets, which http.Server doesn't wait for
 
@@ -91,6 +93,7 @@ func New(cfg Config, deps Deps) (*Server, error) {
 	if s.seal, err = newSealer(cfg.Secret); err != nil {
 		return nil, err
 	}
+	s.arrivals = intake.NewArrivals()
 	s.gauge = intake.NewGauge(deps.Directory, cfg.Quotas, deps.Now, s.m.refused.WithLabelValues("quota").Inc)
 	s.router.Use(s.forwarded, s.Tracer.Middleware(routeOf), s.observe, s.recover, s.secure, s.cors, s.bound, subprotocolAuth)
 	s.router.NotFound(func(w http.ResponseWriter, _ *http.Request) {

@@ -2,6 +2,7 @@ package api
 
 import (
 	"bytes"
+	"fmt"
 	"testing"
 	"time"
 
@@ -29,6 +30,60 @@ func TestRecording(t *testing.T) {
 	}
 	if len(w.rec.events) != 1 || w.rec.events[0].State != plant.StateHeld || w.rec.events[0].Line != demo.ID("line", demo.Bottling) {
 		t.Errorf("events %+v", w.rec.events)
+	}
+}
+
+// TestReadingsWithoutATime: the same value twice in one request is two readings,
+// unless a time says that it is one.
+func TestReadingsWithoutATime(t *testing.T) {
+	w := newWorld(t)
+	key := w.seed.Key.Reveal()
+	identities := func(reading map[string]any) int {
+		w.rec.readings = nil
+		w.call(key, "POST", "/api/v1/plant-ops/sensors/readings/bulk", map[string]any{"readings": []any{reading, reading, reading}}).want(t, 202)
+		different := map[string]bool{}
+		for i := range w.rec.readings {
+			different[fmt.Sprint(w.rec.readings[i].Identity())] = true
+		}
+		return len(different)
+	}
+	if n := identities(map[string]any{"sensor": "filler-pressure", "value": 3.1}); n != 3 {
+		t.Errorf("%d of 3 are told apart", n)
+	}
+	if n := identities(map[string]any{"sensor": "filler-pressure", "value": 3.1, "ts": time.Now().UnixMilli()}); n != 1 {
+		t.Errorf("control: %d are told apart at one time", n)
+	}
+}
+
+// TestFiguresPastAll: what would make sums infinite is refused, by field and rule.
+func TestFiguresPastAll(t *testing.T) {
+	w := newWorld(t)
+	key := w.seed.Key.Reveal()
+	line := func(field string, v any) map[string]any {
+		return map[string]any{"key": "x", "name": "x", "unit": "u", "time_zone": "UTC", field: v}
+	}
+	sensor := func(field string, v any) map[string]any {
+		return map[string]any{"key": "x", "name": "x", "unit": "u", "kind": "k", field: v}
+	}
+	for _, c := range []struct {
+		path  string
+		body  map[string]any
+		field string
+	}{
+		{"sensors/filler-pressure/readings", map[string]any{"value": 1e101}, "value"},
+		{"lines", line("ideal_rate", 1e10), "ideal_rate"},
+		{"lines", line("ideal_rate", 1e-9), "ideal_rate"},
+		{"lines", line("silence_timeout_ms", int64(1)<<62), "silence_timeout_ms"},
+		{"lines", line("minor_stop_ms", int64(1)<<62), "minor_stop_ms"},
+		{"sensors", sensor("on_delay_ms", int64(1)<<62), "on_delay_ms"},
+		{"sensors", sensor("off_delay_ms", int64(1)<<62), "off_delay_ms"},
+		{"sensors", sensor("deadband", 1e101), "deadband"},
+		{"sensors", sensor("hh", 1e101), "hh"},
+	} {
+		bad := w.call(key, "POST", opsPath+c.path, c.body).want(t, 422).json(t)
+		if at := bad["errors"].([]any)[0].(map[string]any)["location"]; at != c.field {
+			t.Errorf("%v: located at %v", c.body, at)
+		}
 	}
 }
 

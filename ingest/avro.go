@@ -8,6 +8,7 @@ import (
 	"math"
 
 	"github.com/foodflow/foodflow/internal/fault"
+	"github.com/foodflow/foodflow/internal/intake"
 	"github.com/foodflow/foodflow/internal/plant"
 	"github.com/foodflow/foodflow/schemas"
 )
@@ -123,11 +124,8 @@ func (b *Batch) avroEvent(i int, in *schemas.IngestLineEvent) {
 		}
 		seen |= c.bit
 		*c.to = c.v
-		switch {
-		case math.IsNaN(c.v) || math.IsInf(c.v, 0):
-			refuse(c.field, "not_finite", "must be finite")
-		case c.v < 0:
-			refuse(c.field, "negative", "must not be negative")
+		if x := intake.Count(c.field, c.v); x != nil {
+			refuse(c.field, x.Rule, x.Message)
 		}
 	}
 	e.Seq = avroSeq(in.Seq, in.HasSeq, refuse)

@@ -145,12 +145,13 @@ func TestAvroEvents(t *testing.T) {
 		event(map[string]any{"line": "nobody", "ts": b.now, "type": "count", "scrap": 1.0}),
 		event(map[string]any{"line": "", "ts": b.now, "type": "", "rework": -1.0}),
 		event(map[string]any{"line": "bottling", "ts": b.now, "type": "count", "scrap": math.Inf(1)}),
+		event(map[string]any{"line": "bottling", "ts": b.now, "type": "count", "good": 1e13}),
 	))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if b.Len() != 2 || b.Bad() != 5 {
-		t.Fatalf("%d good, %d bad, want 2 and 5: %+v", b.Len(), b.Bad(), b.Errors())
+	if b.Len() != 2 || b.Bad() != 6 {
+		t.Fatalf("%d good, %d bad, want 2 and 6: %+v", b.Len(), b.Bad(), b.Errors())
 	}
 	for i, want := range []plant.LineEvent{
 		{Type: plant.EventCount, Good: 5, Unit: "bottle", ID: id},
@@ -168,7 +169,7 @@ func TestAvroEvents(t *testing.T) {
 	}
 	checkItems(t, b, "events[2].state unknown", "events[2].id invalid", "events[2].good not_allowed",
 		"events[3].reason too_long", "events[3].good required", "events[3].reason not_allowed", "events[4].line unknown",
-		"events[5].rework negative", "events[5].line required", "events[5].type required", "events[6].scrap not_finite")
+		"events[5].rework negative", "events[5].line required", "events[5].type required", "events[6].scrap not_finite", "events[7].good range")
 }
 
 // TestAvroFaults: what is wrong with a file as a whole, and as what it is told.

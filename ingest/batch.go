@@ -5,6 +5,7 @@ import (
 
 	"github.com/foodflow/foodflow/internal/directory"
 	"github.com/foodflow/foodflow/internal/fault"
+	"github.com/foodflow/foodflow/internal/intake"
 	"github.com/foodflow/foodflow/internal/plant"
 	"github.com/foodflow/foodflow/internal/telemetry"
 )
@@ -33,8 +34,12 @@ type Batch struct {
 	now    int64 // Unix milliseconds
 	list   string
 	// topic is the sensor or line that the way a message came by names, nil when
-	// the message itself must; then its time may be missing too.
+	// the message itself must; with it, the time may be missing too.
 	topic []byte
+	// arrivals number the items that have no time of their own; those of a message
+	// that was kept and comes again are numbered by its id.
+	arrivals *intake.Arrivals
+	kept     plant.ID
 
 	arena  []byte // values of all records, one behind the other
 	keys   []plant.ID
@@ -54,7 +59,7 @@ type Batch struct {
 
 // NewBatch makes an empty batch.
 func NewBatch(dir Directory, enc Encoder, limits Limits) *Batch {
-	return &Batch{dir: dir, enc: enc, limits: limits}
+	return &Batch{dir: dir, enc: enc, limits: limits, arrivals: intake.NewArrivals()}
 }
 
 // Leave says that the records are still in use when the batch is given back: its
@@ -64,7 +69,7 @@ func (b *Batch) Leave() { b.left = true }
 // Reset empties the batch for a request of tenant at now. list names the items
 // in error locations.
 func (b *Batch) Reset(tenant plant.ID, now int64, list string) {
-	b.tenant, b.now, b.list, b.topic = tenant, now, list, nil
+	b.tenant, b.now, b.list, b.topic, b.kept = tenant, now, list, nil, plant.ID{}
 	b.arena, b.keys, b.ends, b.errors = b.arena[:0], b.keys[:0], b.ends[:0], b.errors[:0]
 	b.faults, b.bad, b.items = 0, 0, 0
 	b.marks = b.marks[:0]

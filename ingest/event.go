@@ -142,7 +142,7 @@ func (b *Batch) readEvent(s *scanner, i int) {
 	}
 	if b.topic != nil {
 		line = b.byTopic(line, "line", &seen, evLine, refuse)
-		b.event.TS = b.arrival(b.event.TS, &seen, evTS)
+		b.arrival(i, &b.event.TS, &b.event.Seq, &seen, evTS)
 	}
 	eventRules(&b.event, seen, refuse)
 	if wrong {

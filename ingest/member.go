@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/foodflow/foodflow/internal/fault"
+	"github.com/foodflow/foodflow/internal/intake"
 	"github.com/foodflow/foodflow/internal/plant"
 )
 
@@ -118,15 +119,16 @@ func floatMember(s *scanner, field string, refuse refuseFunc) float64 {
 	v, ok := parseFloat(text)
 	if !ok {
 		refuse(field, "not_finite", "is too large for a double")
+		return 0
 	}
 	return v
 }
 
-// countMember reads a number that is not negative.
+// countMember reads how many of a thing there were.
 func countMember(s *scanner, field string, refuse refuseFunc) float64 {
 	v := floatMember(s, field, refuse)
-	if v < 0 {
-		refuse(field, "negative", "must not be negative")
+	if x := intake.Count(field, v); x != nil {
+		refuse(field, x.Rule, x.Message)
 	}
 	return v
 }

@@ -1,11 +1,17 @@
 package ingest
 
-import "bytes"
+import (
+	"bytes"
+
+	"github.com/foodflow/foodflow/internal/intake"
+	"github.com/foodflow/foodflow/internal/plant"
+)
 
 // ReadMessage reads what came for one sensor or line by a way that names it,
 // such as an MQTT topic: an object, an array of objects, or for a sensor a bare
 // number that was measured now. The objects may leave the name and the time
-// out; a name that differs from the topic's is refused.
+// out; a name that differs from the topic's is refused. What has no time of its
+// own is a new item each time that it comes.
 func (b *Batch) ReadMessage(kind Kind, name, payload []byte) error {
 	b.topic = name
 	item := b.readReading
@@ -72,7 +78,7 @@ func (b *Batch) bareNumber(s *scanner) {
 		b.refuse(0, "value", "not_finite", "is too large for a double")
 		return
 	}
-	b.reading.Value, b.reading.TS, b.reading.Seq, b.reading.Quality = v, b.now, -1, 0
+	b.reading.Value, b.reading.TS, b.reading.Seq, b.reading.Quality = v, b.now, b.number(0), 0
 	b.addReading(0, b.topic, &b.reading)
 }
 
@@ -85,11 +91,23 @@ func (b *Batch) byTopic(name []byte, field string, seen *int, bit int, refuse re
 	return b.topic
 }
 
-// arrival gives the time of an item that may leave it out.
-func (b *Batch) arrival(ts int64, seen *int, bit int) int64 {
+// arrival gives item i the time at which it came, if it has none, and what tells
+// it apart from others that came in the same millisecond.
+func (b *Batch) arrival(i int, ts, seq *int64, seen *int, bit int) {
 	if *seen&bit != 0 {
-		return ts
+		return
 	}
 	*seen |= bit
-	return b.now
+	*ts = b.now
+	if *seq == plant.NoSeq {
+		*seq = b.number(i)
+	}
+}
+
+// number is that of the arrival of item i.
+func (b *Batch) number(i int) int64 {
+	if !b.kept.IsZero() {
+		return intake.ArrivalIn(b.kept, i)
+	}
+	return b.arrivals.Next()
 }

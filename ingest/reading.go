@@ -75,7 +75,7 @@ func (b *Batch) readReading(s *scanner, i int) {
 	}
 	if b.topic != nil {
 		sensor = b.byTopic(sensor, "sensor", &seen, hasSensor, refuse)
-		r.TS = b.arrival(r.TS, &seen, hasTS)
+		b.arrival(i, &r.TS, &r.Seq, &seen, hasTS)
 	}
 	for _, m := range [...]struct {
 		bit  int

@@ -107,13 +107,16 @@ func (s *Service) Using(p directory.Principal) { s.dir.Using(p, s.now()) }
 
 // Begin lends an empty batch; End takes it back.
 func (s *Service) Begin(tenant plant.ID, kind Kind) *Batch {
-	return s.BeginAt(tenant, kind, s.now().UnixMilli())
+	b, _ := s.batches.Get().(*Batch)
+	b.Reset(tenant, s.now().UnixMilli(), kind.List())
+	return b
 }
 
-// BeginAt is Begin for what came at another time, Unix milliseconds.
-func (s *Service) BeginAt(tenant plant.ID, kind Kind, now int64) *Batch {
-	b, _ := s.batches.Get().(*Batch)
-	b.Reset(tenant, now, kind.List())
+// BeginKept is Begin for a message that was kept under an id since it came, at a
+// time in Unix milliseconds. Its items are the same each time that it is taken in.
+func (s *Service) BeginKept(tenant plant.ID, kind Kind, came int64, id plant.ID) *Batch {
+	b := s.Begin(tenant, kind)
+	b.now, b.kept = came, id
 	return b
 }
 

@@ -127,6 +127,7 @@ func TestHostileFrames(t *testing.T) {
 	for name, body := range map[string][]byte{
 		"not a number":      with(func(r *plant.Reading) { r.Value = math.NaN() }),
 		"infinite":          with(func(r *plant.Reading) { r.Value = math.Inf(-1) }),
+		"too large":         with(func(r *plant.Reading) { r.Value = math.Nextafter(-plant.MaxValue, math.Inf(-1)) }),
 		"before 1970":       with(func(r *plant.Reading) { r.TS = -1 }),
 		"after 2299":        with(func(r *plant.Reading) { r.TS = maxTS + 1 }),
 		"quality":           with(func(r *plant.Reading) { r.Quality = 3 }),
@@ -179,6 +180,7 @@ func TestHostileLineEvents(t *testing.T) {
 		"state":          func(e *plant.LineEvent) { e.State = 24 },
 		"negative count": func(e *plant.LineEvent) { e.Good = -1 },
 		"infinite count": func(e *plant.LineEvent) { e.Scrap = math.Inf(1) },
+		"large count":    func(e *plant.LineEvent) { e.Scrap = math.Nextafter(plant.MaxCount, math.Inf(1)) },
 		"no number":      func(e *plant.LineEvent) { e.Rework = math.NaN() },
 		"long reason":    func(e *plant.LineEvent) { e.Reason = long },
 		"long product":   func(e *plant.LineEvent) { e.Product = long },

@@ -54,8 +54,8 @@ func (c *Codec) DecodeLineEvent(frame []byte, e *plant.LineEvent) error {
 
 func checkLineEvent(e *plant.LineEvent) error {
 	for _, v := range [...]float64{e.Good, e.Scrap, e.Rework} {
-		if v < 0 || !finite(v) {
-			return fmt.Errorf("%w: a count is negative or not finite", ErrBody)
+		if !(v >= 0 && v <= plant.MaxCount) {
+			return fmt.Errorf("%w: a count is not 0 to %g", ErrBody, plant.MaxCount)
 		}
 	}
 	if e.Seq < plant.NoSeq {

@@ -153,13 +153,13 @@ func drawTS(t *rapid.T, label string) int64 { return rapid.Int64Range(0, maxTS).
 func drawReading(t *rapid.T) plant.Reading {
 	return plant.Reading{
 		Tenant: drawID(t, "tenant"), Line: drawID(t, "line"), Sensor: drawID(t, "sensor"),
-		TS: drawTS(t, "ts"), Value: rapid.Float64().Draw(t, "value"),
+		TS: drawTS(t, "ts"), Value: rapid.Float64Range(-plant.MaxValue, plant.MaxValue).Draw(t, "value"),
 		Quality: plant.Quality(rapid.IntRange(0, 2).Draw(t, "quality")), Seq: rapid.Int64Range(-1, math.MaxInt64).Draw(t, "seq"),
 	}
 }
 
 func drawLineEvent(t *rapid.T) plant.LineEvent {
-	count := rapid.Float64Range(0, 1e12)
+	count := rapid.Float64Range(0, plant.MaxCount)
 	return plant.LineEvent{
 		Tenant: drawID(t, "tenant"), Line: drawID(t, "line"), ID: drawID(t, "id"), TS: drawTS(t, "ts"),
 		Type: plant.EventType(rapid.IntRange(0, 1).Draw(t, "type")), State: plant.State(rapid.IntRange(0, 23).Draw(t, "state")),

@@ -43,7 +43,7 @@ func (c *Codec) AppendReading(dst []byte, r *plant.Reading) []byte {
 }
 
 // DecodeReading reads a frame into r; on an error r is in no certain state.
-// r.Value is finite, r.TS one that the store can hold.
+// r.Value is within plant.MaxValue, r.TS one that the store can hold.
 func (c *Codec) DecodeReading(frame []byte, r *plant.Reading) error {
 	id, body, err := split(frame)
 	if err != nil {
@@ -69,19 +69,13 @@ func (c *Codec) DecodeReading(frame []byte, r *plant.Reading) error {
 }
 
 func checkReading(r *plant.Reading) error {
-	if !finite(r.Value) {
-		return fmt.Errorf("%w: value is not finite", ErrBody)
+	if !(math.Abs(r.Value) <= plant.MaxValue) { // nor is NaN
+		return fmt.Errorf("%w: value is not within %g", ErrBody, plant.MaxValue)
 	}
 	if r.Seq < plant.NoSeq {
 		return fmt.Errorf("%w: seq is negative", ErrBody)
 	}
 	return checkTS(r.TS)
-}
-
-// finite is false for NaN and the infinities: theirs are all exponent bits set.
-func finite(v float64) bool {
-	const exponent = 0x7ff << 52
-	return math.Float64bits(v)&exponent != exponent
 }
 
 // maxTS is the end of year 2299, the last that ClickHouse's DateTime64 holds.

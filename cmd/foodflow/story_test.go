@@ -184,6 +184,7 @@ func (s *story) describe() {
 	ids["stop-reasons"] = ana.make("plant-ops/stop-reasons", `{"key":"machine","name":"Machine"}`)
 	ana.make("plant-ops/stop-reasons", fmt.Sprintf(`{"key":"jammed","name":"Jammed","class":"breakdown","parent_id":%q}`, ids["stop-reasons"]))
 	ids["sensors"] = ana.make("plant-ops/sensors", fmt.Sprintf(`{"key":"kettle","name":"Kettle","unit":"degC","kind":"temperature","line_id":%q,"h":90}`, ids["lines"]))
+	ana.make("plant-ops/sensors", `{"key":"pot","name":"Pot","unit":"degC","kind":"temperature"}`)
 	ids["users"] = ana.make("users", `{"email":"ben@acme.example","name":"Ben","role":"operator","password":"a long password"}`)
 	key := ana.want("201", "POST", s.in.API+"/api/v1/api-keys", `{"name":"PLC gateway","scopes":["ingest"]}`)
 	ids["api-keys"], _ = key["id"].(string)
@@ -210,9 +211,27 @@ func (s *story) send() {
 	if out, err := s.gateway.publish("ff/v1/acme/kettle", fmt.Sprintf(`{"ts":%q,"value":84,"seq":3}`, ts(-time.Second))); err != nil || out != "" {
 		s.t.Fatalf("mosquitto_pub: %v: %s", err, out)
 	}
+	s.stand()
 	s.gateway.want("202", "POST", s.in.Ingest+"/v1/line-events", fmt.Sprintf(`{"events":[{"line":"jam-1","ts":%q,"type":"state","state":"EXECUTE"},
 		{"line":"jam-1","ts":%q,"type":"count","good":5,"scrap":1,"unit":"jar"},{"line":"jam-1","ts":%q,"type":"state","state":"HELD","reason":"jammed"}]}`,
 		ts(-90*time.Second), ts(-60*time.Second), ts(-30*time.Second)))
+}
+
+// still is how often the pot's value comes.
+const still = 300
+
+// stand sends a value that stands still, as a gateway does that was cut off: many
+// bare numbers at once.
+func (s *story) stand() {
+	host, port, err := net.SplitHostPort(s.in.MQTT)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	cmd := exec.CommandContext(s.t.Context(), "mosquitto_pub", "-h", host, "-p", port, "-u", s.gateway.credential, "-q", "1", "-t", "ff/v1/acme/pot", "-l")
+	cmd.Stdin = strings.NewReader(strings.Repeat("3.5\n", still))
+	if out, err := cmd.CombinedOutput(); err != nil {
+		s.t.Fatalf("mosquitto_pub: %v: %s", err, out)
+	}
 }
 
 func (s *story) batch() {
@@ -237,6 +256,7 @@ func (s *story) readBack() {
 	if fmt.Sprint(values) != "[85 95 84]" {
 		s.t.Errorf("readings %v", values)
 	}
+	s.in.until("each of the equal readings is there", func() bool { return len(s.ana.items("plant-ops/sensors/pot/readings?resolution=raw")) == still })
 	s.in.until("the counts are in the OEE", func() bool {
 		total := 0.0
 		for _, o := range s.ana.items("plant-ops/lines/jam-1/oee") {

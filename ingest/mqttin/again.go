@@ -29,7 +29,7 @@ func Again(ctx context.Context, svc *ingest.Service, d *schemas.DeadLetter) erro
 	if !ok {
 		return fault.New(fault.NotFound, "there is no tenant %s", at.tenant)
 	}
-	b := svc.BeginAt(tenant, at.kind, d.TS)
+	b := svc.BeginKept(tenant, at.kind, d.TS, d.ID)
 	defer svc.End(b)
 	name := unsafe.Slice(unsafe.StringData(at.name), len(at.name))
 	if err := b.AddMessage(at.kind, name, *d.Value); err != nil {

@@ -2,6 +2,7 @@ package intake
 
 import (
 	"errors"
+	"fmt"
 	"math"
 	"time"
 
@@ -49,8 +50,24 @@ func (b Bounds) Reading(r *plant.Reading, now int64) *fault.Item {
 	if math.IsNaN(r.Value) || math.IsInf(r.Value, 0) {
 		return &fault.Item{Location: "value", Rule: "not_finite", Message: "is too large for a double"}
 	}
+	if math.Abs(r.Value) > plant.MaxValue {
+		return &fault.Item{Location: "value", Rule: "range", Message: fmt.Sprintf("must be within %g and %g", -plant.MaxValue, plant.MaxValue)}
+	}
 	if r.Seq < 0 && r.Seq != plant.NoSeq {
 		return &fault.Item{Location: "seq", Rule: "range", Message: "must be a whole number from 0 to 2^63-1"}
+	}
+	return nil
+}
+
+// Count holds what an event counts of a thing to what can be.
+func Count(field string, v float64) *fault.Item {
+	switch {
+	case math.IsNaN(v) || math.IsInf(v, 0):
+		return &fault.Item{Location: field, Rule: "not_finite", Message: "is too large for a double"}
+	case v < 0:
+		return &fault.Item{Location: field, Rule: "negative", Message: "must not be negative"}
+	case v > plant.MaxCount:
+		return &fault.Item{Location: field, Rule: "range", Message: fmt.Sprintf("must be at most %g", plant.MaxCount)}
 	}
 	return nil
 }

@@ -29,6 +29,8 @@ func TestReadingRules(t *testing.T) {
 		{now, math.NaN(), 0, "not_finite"},
 		{now, math.Inf(-1), 0, "not_finite"},
 		{now, 1, -2, "range"},
+		{now, -plant.MaxValue, 0, ""},
+		{now, 2 * plant.MaxValue, 0, "range"},
 	} {
 		rule := ""
 		if x := b.Reading(&plant.Reading{TS: c.ts, Value: c.value, Seq: c.seq}, now); x != nil {
@@ -36,6 +38,34 @@ func TestReadingRules(t *testing.T) {
 		}
 		if rule != c.rule {
 			t.Errorf("%+v breaks %q", c, rule)
+		}
+	}
+}
+
+func TestCountRules(t *testing.T) {
+	for v, rule := range map[float64]string{0: "", plant.MaxCount: "", 2 * plant.MaxCount: "range", -1: "negative", math.Inf(1): "not_finite", math.NaN(): "not_finite"} {
+		got := ""
+		if x := Count("good", v); x != nil {
+			got = x.Rule
+		}
+		if got != rule {
+			t.Errorf("%v breaks %q, want %q", v, got, rule)
+		}
+	}
+}
+
+// TestArrivalsOfAKeptMessage: the same each time, apart from each other and from
+// those of another message, and what JSON tells exactly.
+func TestArrivalsOfAKeptMessage(t *testing.T) {
+	seen := map[int64]bool{}
+	for _, message := range []string{"a", "b"} {
+		id := plant.NameID(plant.ID{}, message)
+		for i := range 1000 {
+			n := ArrivalIn(id, i)
+			if n != ArrivalIn(id, i) || n < 0 || n > 1<<53 || seen[n] {
+				t.Fatalf("item %d of %s: %d", i, message, n)
+			}
+			seen[n] = true
 		}
 	}
 }

@@ -24,11 +24,11 @@ type LineFields struct {
 	Name             string      `json:"name" minLength:"1" maxLength:"200" example:"Bottling line 1"`
 	TimeZone         string      `json:"time_zone" doc:"IANA time zone" example:"Europe/Berlin"`
 	Unit             string      `json:"unit" minLength:"1" maxLength:"32" doc:"unit of its counts" example:"bottle"`
-	IdealRate        float64     `json:"ideal_rate,omitempty" minimum:"0" doc:"units a minute where no product's rate holds; 0: none" example:"300"`
+	IdealRate        float64     `json:"ideal_rate,omitempty" minimum:"0" maximum:"1000000000" doc:"units a minute where no product's rate holds, 0.000001 or more; 0: none" example:"300"`
 	IdealRates       []IdealRate `json:"ideal_rates,omitempty" nullable:"false" maxItems:"1000" doc:"ideal rate by product"`
 	CalendarID       *plant.ID   `json:"calendar_id,omitempty" format:"uuid" doc:"shift calendar; without one the line is always scheduled"`
-	SilenceTimeoutMS int64       `json:"silence_timeout_ms,omitempty" minimum:"0" doc:"how long it may send nothing, milliseconds; 0: the default" example:"120000"`
-	MinorStopMS      int64       `json:"minor_stop_ms,omitempty" minimum:"0" doc:"the longest minor stop, milliseconds; 0: the default" example:"300000"`
+	SilenceTimeoutMS int64       `json:"silence_timeout_ms,omitempty" minimum:"0" maximum:"604800000" doc:"how long it may send nothing, milliseconds; 0: the default" example:"120000"`
+	MinorStopMS      int64       `json:"minor_stop_ms,omitempty" minimum:"0" maximum:"86400000" doc:"the longest minor stop, milliseconds; 0: the default" example:"300000"`
 	Policy           uint32      `json:"policy,omitempty" doc:"version of the OEE policy stamped on figures" example:"1"`
 	Constraint       bool        `json:"constraint,omitempty" doc:"sets the pace of a serial line" example:"true"`
 }
@@ -36,7 +36,7 @@ type LineFields struct {
 // IdealRate is a product's ideal rate on a line from a date on.
 type IdealRate struct {
 	Product   string    `json:"product" doc:"the product's key" example:"water-500"`
-	PerMinute float64   `json:"per_minute" exclusiveMinimum:"0" example:"300"`
+	PerMinute float64   `json:"per_minute" minimum:"0.000001" maximum:"1000000000" example:"300"`
 	ValidFrom time.Time `json:"valid_from,omitempty" doc:"RFC 3339"`
 }
 
@@ -55,15 +55,23 @@ func lineResource() *resource[Line] {
 	}
 }
 
+// What a line's silence and a minor stop can be at most.
+const (
+	maxSilence   = 7 * 24 * time.Hour
+	maxMinorStop = 24 * time.Hour
+)
+
 func checkLine(l *Line) *rules {
 	var r rules
 	r.key("key", l.Key, 100)
 	r.text("name", l.Name, 1, 200)
 	r.zone("time_zone", l.TimeZone)
 	r.text("unit", l.Unit, 1, plant.MaxUnit)
-	r.least("ideal_rate", l.IdealRate, 0)
-	r.least("silence_timeout_ms", float64(l.SilenceTimeoutMS), 0)
-	r.least("minor_stop_ms", float64(l.MinorStopMS), 0)
+	if l.IdealRate != 0 {
+		r.rate("ideal_rate", l.IdealRate)
+	}
+	r.span("silence_timeout_ms", l.SilenceTimeoutMS, maxSilence)
+	r.span("minor_stop_ms", l.MinorStopMS, maxMinorStop)
 	if !r.count("ideal_rates", len(l.IdealRates), 1000) {
 		return &r
 	}
@@ -77,9 +85,7 @@ func checkLine(l *Line) *rules {
 		x.ValidFrom = x.from()
 		at := fmt.Sprintf("ideal_rates[%d]", i)
 		r.text(at+".product", x.Product, 1, plant.MaxProduct)
-		if !(x.PerMinute > 0) {
-			r.add(at+".per_minute", "minimum", "must be above 0")
-		}
+		r.rate(at+".per_minute", x.PerMinute)
 		r.instant(at+".valid_from", &x.ValidFrom)
 		one := rate{x.Product, x.ValidFrom.UnixMicro()} // as Postgres tells times apart
 		if known[one] {

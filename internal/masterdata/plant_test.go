@@ -2,6 +2,7 @@ package masterdata
 
 import (
 	"errors"
+	"math"
 	"strings"
 	"testing"
 	"time"
@@ -159,8 +160,9 @@ func TestIdealRates(t *testing.T) {
 		"two dates":            {[]IdealRate{{"water", 320, june}, {"water", 300, may}}, ""},
 		"the same date twice":  {[]IdealRate{{"water", 300, may}, {"water", 320, may}}, "ideal_rates[1] duplicate"},
 		"no such product":      {[]IdealRate{{"wine", 300, may}}, "ideal_rates[0].product unknown"},
-		"no rate":              {[]IdealRate{{"water", 0, may}}, "ideal_rates[0].per_minute minimum"},
-		"a rate that is below": {[]IdealRate{{"water", 1, may}, {"water", -3, june}}, "ideal_rates[1].per_minute minimum"},
+		"no rate":              {[]IdealRate{{"water", 0, may}}, "ideal_rates[0].per_minute range"},
+		"a rate past all":      {[]IdealRate{{"water", math.Inf(1), may}}, "ideal_rates[0].per_minute range"},
+		"a rate that is below": {[]IdealRate{{"water", 1, may}, {"water", -3, june}}, "ideal_rates[1].per_minute range"},
 	} {
 		if got := broken(set(c.rates...)); got != c.want {
 			t.Errorf("%s: %q, want %q", name, got, c.want)

@@ -9,6 +9,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/foodflow/foodflow/internal/fault"
+	"github.com/foodflow/foodflow/internal/plant"
 )
 
 // keyForm is what a tenant's own key may look like: it stands in URLs and, for
@@ -117,9 +118,23 @@ func (r *rules) zone(location, v string) {
 	}
 }
 
-func (r *rules) least(location string, v, least float64) {
-	if math.IsNaN(v) || math.IsInf(v, 0) || v < least {
-		r.add(location, "minimum", "must be at least %v", least)
+// span holds a length of time in milliseconds.
+func (r *rules) span(location string, ms int64, most time.Duration) {
+	if ms < 0 || ms > most.Milliseconds() {
+		r.add(location, "range", "must be 0 to %d", most.Milliseconds())
+	}
+}
+
+// Ideal rates, in units a minute, lie between one unit in two years and more than
+// any line makes; with counts up to plant.MaxCount all of OEE's figures are finite.
+const (
+	minRate = 1e-6
+	maxRate = 1e9
+)
+
+func (r *rules) rate(location string, v float64) {
+	if !(v >= minRate && v <= maxRate) {
+		r.add(location, "range", "must be %v to %v", minRate, maxRate)
 	}
 }
 
@@ -132,15 +147,15 @@ func (r *rules) oneOf(location, v string, allowed []string) {
 	r.add(location, "enum", "must be one of %s", strings.Join(allowed, ", "))
 }
 
-// rising holds that the values that are there don't fall.
+// rising holds that the values that are there are a sensor's and don't fall.
 func (r *rules) rising(names []string, values []*float64) {
 	last := -1
 	for i, v := range values {
 		if v == nil {
 			continue
 		}
-		if math.IsNaN(*v) || math.IsInf(*v, 0) {
-			r.add(names[i], "not_finite", "must be finite")
+		if !(math.Abs(*v) <= plant.MaxValue) {
+			r.add(names[i], "range", "must be within %v and %v", -plant.MaxValue, plant.MaxValue)
 			return
 		}
 		if last >= 0 && *v < *values[last] {

@@ -1,6 +1,8 @@
 package masterdata
 
 import (
+	"time"
+
 	"github.com/foodflow/foodflow/internal/directory"
 	"github.com/foodflow/foodflow/internal/plant"
 )
@@ -25,8 +27,8 @@ type SensorFields struct {
 	RangeMin   *float64  `json:"range_min,omitempty" doc:"least value the instrument can show" example:"-10"`
 	RangeMax   *float64  `json:"range_max,omitempty" doc:"greatest value the instrument can show" example:"130"`
 	Deadband   float64   `json:"deadband,omitempty" minimum:"0" doc:"how far inside a limit ends its alarm" example:"0.3"`
-	OnDelayMS  int64     `json:"on_delay_ms,omitempty" minimum:"0" doc:"how long a limit must be passed before it alarms, milliseconds" example:"5000"`
-	OffDelayMS int64     `json:"off_delay_ms,omitempty" minimum:"0" doc:"how long inside before the alarm ends, milliseconds" example:"0"`
+	OnDelayMS  int64     `json:"on_delay_ms,omitempty" minimum:"0" maximum:"86400000" doc:"how long a limit must be passed before it alarms, milliseconds" example:"5000"`
+	OffDelayMS int64     `json:"off_delay_ms,omitempty" minimum:"0" maximum:"86400000" doc:"how long inside before the alarm ends, milliseconds" example:"0"`
 	Detect     string    `json:"detect,omitempty" enum:"default,off" default:"default" doc:"anomaly detection"`
 }
 
@@ -47,6 +49,9 @@ func sensorResource() *resource[Sensor] {
 	}
 }
 
+// maxDelay is the longest that an alarm can be held back.
+const maxDelay = 24 * time.Hour
+
 func checkSensor(x *Sensor) *rules {
 	var r rules
 	r.key("key", x.Key, 200)
@@ -54,9 +59,11 @@ func checkSensor(x *Sensor) *rules {
 	r.text("unit", x.Unit, 0, plant.MaxUnit)
 	r.text("kind", x.Kind, 0, 64)
 	r.rising([]string{"range_min", "ll", "l", "h", "hh", "range_max"}, []*float64{x.RangeMin, x.LL, x.L, x.H, x.HH, x.RangeMax})
-	r.least("deadband", x.Deadband, 0)
-	r.least("on_delay_ms", float64(x.OnDelayMS), 0)
-	r.least("off_delay_ms", float64(x.OffDelayMS), 0)
+	if !(x.Deadband >= 0 && x.Deadband <= plant.MaxValue) {
+		r.add("deadband", "range", "must be 0 to %v", plant.MaxValue)
+	}
+	r.span("on_delay_ms", x.OnDelayMS, maxDelay)
+	r.span("off_delay_ms", x.OffDelayMS, maxDelay)
 	if x.Detect == "" {
 		x.Detect = directory.DetectDefault
 	}

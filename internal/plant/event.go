@@ -43,14 +43,16 @@ type LineEvent struct {
 	// Product is the product being made from TS on, "" when unsaid.
 	Product string
 
-	// Good, Scrap and Rework are non-negative and finite, set for EventCount,
-	// in Unit.
+	// Good, Scrap and Rework are 0 to MaxCount, set for EventCount, in Unit.
 	Good   float64
 	Scrap  float64
 	Rework float64
 	Unit   string
-	Seq    int64 // the producer's own sequence number or NoSeq
+	Seq    int64 // as Reading.Seq
 }
+
+// MaxCount is the most that one event counts of a thing.
+const MaxCount = 1e12
 
 // MaxReason, MaxUnit and MaxProduct bound the free text of an event, in bytes.
 const (

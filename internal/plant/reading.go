@@ -5,6 +5,11 @@ import "math"
 // NoSeq is the sequence number of a reading whose producer sends none.
 const NoSeq int64 = -1
 
+// MaxValue is the largest magnitude of a value. It lies far beyond all that is
+// measured, even beyond what controllers send for "no value" (3.4e38), and far
+// below where sums and squares of values leave what a float64 holds.
+const MaxValue = 1e100
+
 // Reading is one value of one sensor.
 type Reading struct {
 	Tenant ID
@@ -12,10 +17,11 @@ type Reading struct {
 	Sensor ID
 	// TS is the device's time, Unix milliseconds UTC.
 	TS int64
-	// Value is in the sensor's unit; never NaN or infinite.
+	// Value is in the sensor's unit, within MaxValue of 0.
 	Value   float64
 	Quality Quality
-	// Seq is the producer's own sequence number (>= 0) or NoSeq.
+	// Seq is the producer's own sequence number (>= 0) or NoSeq; for a reading
+	// that came without a time, the number of its arrival (intake.Arrivals).
 	Seq int64
 }
 

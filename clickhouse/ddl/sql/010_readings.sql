@@ -6,7 +6,7 @@ CREATE TABLE IF NOT EXISTS readings
     ts         DateTime64(3, 'UTC') COMMENT 'device time' CODEC(DoubleDelta, ZSTD(1)), -- near-constant steps
     value      Float64 COMMENT 'in the sensor''s unit' CODEC(Gorilla, ZSTD(1)), -- slowly changing floats
     quality    Enum8('good' = 0, 'uncertain' = 1, 'bad' = 2),
-    seq        Int64 COMMENT 'the producer''s own number; -1: it sends none' CODEC(Delta, ZSTD(1)),
+    seq        Int64 COMMENT 'the producer''s own number, or one given to a reading that came without a time; else -1' CODEC(Delta, ZSTD(1)),
     score      Float32 COMMENT 'anomaly score, 0 to 1' CODEC(ZSTD(1)),
     _partition Int32 COMMENT 'of foodflow.readings.v1' CODEC(ZSTD(1)),
     _offset    Int64 COMMENT 'of foodflow.readings.v1' CODEC(Delta, ZSTD(1))

@@ -6,7 +6,7 @@ CREATE OR REPLACE VIEW {bi}.readings
     time_utc        DateTime64(3, 'UTC') COMMENT 'time on the device, UTC',
     value           Float64 COMMENT 'in the unit of the sensor',
     quality         String COMMENT 'good, uncertain or bad, as the producer says',
-    sequence_number Nullable(Int64) COMMENT 'the producer''s own number; empty when it sends none',
+    sequence_number Nullable(Int64) COMMENT 'the producer''s own number, or one given to a reading that came without a time; else empty',
     anomaly_score   Float32 COMMENT '0 (as expected) to 1'
 )
 AS SELECT tenant_id, line_id, sensor_id, ts AS time_utc, value, toString(r.quality) AS quality, nullIf(seq, -1) AS sequence_number, score AS anomaly_score
