@@ -25,6 +25,9 @@
 //
 // # Limits
 //
+// A silence is told for three days. What is longer is time that the ledger does
+// not know, as it is before a line's first sign.
+//
 // The horizon is 120 minutes behind the watermark. An older count is added to
 // its minute by a part of its own; an older state event can't be placed any more
 // and is refused with ErrLate, for the dead letters. A copy of a count is known

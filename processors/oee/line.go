@@ -14,6 +14,10 @@ const (
 	LatenessMS = int64(5_000)
 	// HorizonMS is how far behind the watermark a line's past is kept.
 	HorizonMS = 120 * minuteMS
+	// maxSilence bounds the minutes of silence that close at once, three days: a
+	// line that comes back after months, or whose first sign is that old, is not
+	// worth a part for each minute between.
+	maxSilence = 3 * 24 * 60
 	// maxKept bounds the events kept of one line: 2,000 a minute over the horizon.
 	maxKept = 240_000
 	// maxLate bounds the identities kept of counts that are not kept, or no more.
@@ -211,9 +215,39 @@ func (l *Line) Advance(cfg *Config, emit Emit) {
 	if n := len(l.states); n > 0 {
 		lo = min(lo, l.states[l.stopStart(cfg, n-1)].ts)
 	}
-	l.closed = end
-	l.send(cfg, lo, end, emit)
+	left := int64(maxSilence)
+	for l.closed < end {
+		told, next := l.stretch(cfg, end, &left)
+		l.closed = told
+		l.send(cfg, lo, told, emit)
+		if told < next { // the line begins anew, as one that was never seen
+			l.closed, l.first, lo = next, next, next
+		}
+	}
 	l.forget(cfg)
+}
+
+// stretch gives up to where minutes that are not closed yet are told, and where
+// the line's next sign is, or the end: all between is passed over. left is how many
+// more minutes of silence may be told.
+func (l *Line) stretch(cfg *Config, end int64, left *int64) (told, next int64) {
+	alive := cfg.SilenceMS/minuteMS + 1 // minutes without a sign that are no silence yet
+	i := sort.Search(len(l.signs), func(i int) bool { return floor(l.signs[i].first) >= l.closed })
+	for told = l.closed; told < end; i++ {
+		next = end
+		if i < len(l.signs) {
+			next = min(floor(l.signs[i].first), end)
+		}
+		silent := max((next-told)/minuteMS-alive, 0)
+		if silent > *left {
+			told += (alive + *left) * minuteMS
+			*left = 0
+			return told, next
+		}
+		*left -= silent
+		told = min(next+minuteMS, end)
+	}
+	return told, told
 }
 
 // start moves the watermark and the horizon.

@@ -209,6 +209,60 @@ func TestSilence(t *testing.T) {
 	}
 }
 
+// TestLongSilence: a weekend is told minute by minute; months are not, whether they
+// lie between two signs or between samples of each day. What comes within the horizon
+// afterwards counts as ever.
+func TestLongSilence(t *testing.T) {
+	const hour, day = 60 * minuteMS, 24 * 60 * minuteMS
+	daily := func(days int64) (signs []int64) {
+		for d := range days {
+			signs = append(signs, d*day)
+		}
+		return signs
+	}
+	for name, c := range map[string]struct {
+		signs []int64
+		parts int // minutes with a part
+	}{
+		"a weekend":         {[]int64{0, 60 * hour}, 60 * 60},
+		"three days":        {[]int64{0, 3 * day}, 3 * 24 * 60},
+		"months":            {[]int64{0, 178 * day}, 1 + 3 + maxSilence},
+		"a sample each day": {daily(178), 177 + 177*3 + maxSilence},
+		"a living line":     {[]int64{0, 2 * minuteMS, 4 * minuteMS, 6 * minuteMS}, 6},
+	} {
+		var l Line
+		cfg, got := config(60), sums{}
+		emit := func(p *plant.OEEPart) { got.add(p) }
+		for _, at := range c.signs {
+			l.Signal(&cfg, t0+at, emit)
+		}
+		l.Signal(&cfg, t0+c.signs[len(c.signs)-1]+LatenessMS, emit)
+		l.Advance(&cfg, emit)
+		if len(got) != c.parts {
+			t.Errorf("%s: %d minutes have a part, want %d", name, len(got), c.parts)
+		}
+		for _, at := range c.signs[:len(c.signs)-1] {
+			if _, ok := got[key{t0 + at, ""}]; !ok {
+				t.Errorf("%s: the minute of a sign has no part", name)
+			}
+		}
+		// The line goes on, and a count comes an hour late.
+		last := c.signs[len(c.signs)-1]
+		for _, e := range []plant.LineEvent{state(last, plant.StateExecute, "", ""), made(last-hour, 7, 0), made(last+minuteMS, 5, 0), made(last+3*minuteMS, 0, 0)} {
+			if _, err := l.Event(&cfg, &e, emit); err != nil {
+				t.Fatal(err)
+			}
+			l.Advance(&cfg, emit)
+		}
+		if good := got.total().Good; good != 12 {
+			t.Errorf("%s: %v good, want 12", name, good)
+		}
+		if p := got[key{t0 + last + minuteMS, ""}]; p.RunMS != minuteMS {
+			t.Errorf("%s: ran %d ms of the minute after", name, p.RunMS)
+		}
+	}
+}
+
 func TestBeyondTheHorizon(t *testing.T) {
 	cfg := config(1)
 	var l Line
