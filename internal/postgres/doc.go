@@ -10,6 +10,8 @@
 // second wall: it holds rights on its own schema only, so a statement that names
 // another schema is refused by the database even where the code is wrong.
 //
+// Hold leaves such a transaction open until its holder has something to add to it.
+//
 // A replica, where one is named, answers reads whose context allows it
 // (AllowReplica, ReadTenant), while it is at most Config.ReplicaLag behind. It is
 // not asked while the primary can't be: how old it is can't be known then. A

@@ -68,15 +68,24 @@ func (db *DB) in(ctx context.Context, settings string, fn func(ctx context.Conte
 	return db.inPool(ctx, db.pool, settings, fn)
 }
 
-func (db *DB) inPool(ctx context.Context, pool *pgxpool.Pool, settings string, fn func(ctx context.Context, tx pgx.Tx) error) error {
+// connection takes one from a pool; who takes it releases it.
+func (db *DB) connection(ctx context.Context, pool *pgxpool.Pool) (*pgxpool.Conn, error) {
 	wait, cancel := context.WithTimeout(ctx, db.acquire)
+	defer cancel()
 	conn, err := pool.Acquire(wait)
-	cancel()
 	if err != nil {
 		if ctx.Err() != nil {
-			return fmt.Errorf("waiting for a postgres connection: %w", ctx.Err())
+			return nil, fmt.Errorf("waiting for a postgres connection: %w", ctx.Err())
 		}
-		return fault.NewUnavailable(2*time.Second, Explained(err), "the master data can't be reached now")
+		return nil, fault.NewUnavailable(2*time.Second, Explained(err), "the master data can't be reached now")
+	}
+	return conn, nil
+}
+
+func (db *DB) inPool(ctx context.Context, pool *pgxpool.Pool, settings string, fn func(ctx context.Context, tx pgx.Tx) error) error {
+	conn, err := db.connection(ctx, pool)
+	if err != nil {
+		return err
 	}
 	defer conn.Release()
 	err = pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error {
