@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"reflect"
 	"slices"
@@ -97,6 +98,14 @@ func (s *Server) refuse(ctx context.Context, err error) error {
 		s.Logger.ErrorContext(ctx, "request failed", "error", err, "request_id", requestID(ctx))
 	}
 	return p
+}
+
+// problem answers with an error outside of a handler.
+func (s *Server) problem(ctx context.Context, w http.ResponseWriter, err error) {
+	var p *problem
+	if errors.As(s.refuse(ctx, err), &p) {
+		fault.Problem(w, p.err)
+	}
 }
 
 type principalKey struct{}

@@ -116,7 +116,7 @@ func act[I any](s *Server, roles Roles, verb, summary string, read func(*I) (Ala
 		Method: http.MethodPost, Path: alarmsPath + "/{id}/" + verb, OperationID: verb + "-alarm", Summary: summary, Tags: []string{"alarms"},
 		Errors: []int{http.StatusNotFound, http.StatusConflict, http.StatusPreconditionFailed, http.StatusUnprocessableEntity, http.StatusTooManyRequests, http.StatusInternalServerError},
 	}
-	handle(s, roles, op, func(ctx context.Context, in *I) (*oneOut[masterdata.Alarm], error) {
+	handle(s, roles, changesOnce(op), func(ctx context.Context, in *I) (*oneOut[masterdata.Alarm], error) {
 		which, what, comment, err := read(in)
 		if err != nil {
 			return nil, err

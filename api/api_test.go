@@ -65,8 +65,7 @@ func newWorld(t testing.TB) *world {
 // newWorldOn is newWorld on a database that migrations reach directly.
 func newWorldOn(t testing.TB, pc postgres.Config, direct string) *world {
 	t.Helper()
-	w := &world{t: t, dir: directory.NewStore(), read: &fakeReadings{}, rec: &fakeRecorder{}, logs: &safeBuffer{}, hasher: password.New(2, 10*time.Second)}
-	w.cfg = pc
+	w := emptyWorld(t, pc)
 	mc := migrate.DefaultConfig()
 	mc.URL = direct
 	log := slog.New(slog.NewJSONHandler(w.logs, nil))
@@ -74,17 +73,32 @@ func newWorldOn(t testing.TB, pc postgres.Config, direct string) *world {
 	must(t, err)
 	must(t, m.Shared(t.Context()))
 	w.m = m
-	w.db, err = postgres.Open(context.Background(), w.cfg)
+	w.open(func(store *masterdata.Store) {
+		w.seed = masterdata.Seed{Password: "demo-password", Key: directory.NewKey()}
+		_, err = store.SeedDemo(t.Context(), m, w.hasher, w.seed)
+		must(t, err)
+		hash, err := w.hasher.Hash(t.Context(), rivalPassword)
+		must(t, err)
+		_, err = store.Provision(t.Context(), m, masterdata.NewTenant{Key: "rival", Name: "Rival", Admin: masterdata.User{UserFields: masterdata.UserFields{Email: rivalAdmin, Name: "R"}, Hash: hash}})
+		must(t, err)
+	})
+	return w
+}
+
+func emptyWorld(t testing.TB, pc postgres.Config) *world {
+	return &world{t: t, cfg: pc, dir: directory.NewStore(), read: &fakeReadings{}, rec: &fakeRecorder{}, logs: &safeBuffer{}, hasher: password.New(2, 10*time.Second)}
+}
+
+// open makes the API on the database of cfg, in which fill has put the tenants.
+func (w *world) open(fill func(*masterdata.Store)) {
+	t, m, log := w.t, w.m, slog.New(slog.NewJSONHandler(w.logs, nil))
+	t.Helper()
+	db, err := postgres.Open(context.Background(), w.cfg)
 	must(t, err)
+	w.db = db
 	t.Cleanup(w.db.Close)
 	store := masterdata.New(w.db, time.Now)
-	w.seed = masterdata.Seed{Password: "demo-password", Key: directory.NewKey()}
-	_, err = store.SeedDemo(t.Context(), m, w.hasher, w.seed)
-	must(t, err)
-	hash, err := w.hasher.Hash(t.Context(), rivalPassword)
-	must(t, err)
-	_, err = store.Provision(t.Context(), m, masterdata.NewTenant{Key: "rival", Name: "Rival", Admin: masterdata.User{UserFields: masterdata.UserFields{Email: rivalAdmin, Name: "R"}, Hash: hash}})
-	must(t, err)
+	fill(store)
 	secret := bytes.Repeat([]byte{7}, 32)
 	ac := auth.DefaultConfig()
 	ac.Secret = secret
@@ -109,7 +123,6 @@ func newWorldOn(t testing.TB, pc postgres.Config, direct string) *world {
 	})
 	must(t, err)
 	w.sync()
-	return w
 }
 
 func must(t testing.TB, err error) {

@@ -26,7 +26,7 @@ func (s *Server) keyRoutes() {
 	r.deleteRoute(s)
 	op := r.op(http.MethodPost, "", "create", "Create an API key; its text is shown this once")
 	op.DefaultStatus = http.StatusCreated
-	handle(s, admins(), op, func(ctx context.Context, in *createIn[masterdata.APIKeyFields]) (*createdOut[createdKey], error) {
+	handle(s, admins(), changesOnce(op), func(ctx context.Context, in *createIn[masterdata.APIKeyFields]) (*createdOut[createdKey], error) {
 		k, clear, err := s.Store.APIKeys().Create(ctx, principal(ctx).Actor(), in.Body)
 		if err != nil {
 			return nil, err

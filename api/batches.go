@@ -130,7 +130,7 @@ func move[I interface{ expected() (int64, error) }](s *Server, verb, summary str
 		Method: http.MethodPost, Path: opsPath + "batches/{id}/" + verb, OperationID: verb + "-batch", Summary: summary, Tags: []string{"batches"},
 		Errors: []int{http.StatusNotFound, http.StatusConflict, http.StatusPreconditionFailed, http.StatusUnprocessableEntity, http.StatusTooManyRequests, http.StatusInternalServerError},
 	}
-	handle(s, operators(), op, func(ctx context.Context, in *I) (*oneOut[masterdata.Batch], error) {
+	handle(s, operators(), changesOnce(op), func(ctx context.Context, in *I) (*oneOut[masterdata.Batch], error) {
 		version, err := (*in).expected()
 		if err != nil {
 			return nil, err

@@ -195,7 +195,7 @@ func (r *resource[T, F]) createRoute(s *Server) {
 	op := r.op(http.MethodPost, "", "create", "Create "+one(r.noun))
 	op.DefaultStatus = http.StatusCreated
 	op.Errors = []int{http.StatusConflict, http.StatusUnprocessableEntity, http.StatusTooManyRequests, http.StatusInternalServerError}
-	handle(s, r.write, op, func(ctx context.Context, in *createIn[F]) (*createdOut[T], error) {
+	handle(s, r.write, changesOnce(op), func(ctx context.Context, in *createIn[F]) (*createdOut[T], error) {
 		x := new(T)
 		*r.fields(x) = in.Body
 		if err := r.things.Create(ctx, principal(ctx).Actor(), x); err != nil {

@@ -11,11 +11,16 @@
 // application/problem+json with a stable type; a server fault tells nothing of
 // the inside. Lists are keyset pages whose cursor is bound to tenant, route,
 // filter and sort. A change names the version it is made from (If-Match) and a
-// repeated POST with the same Idempotency-Key gets the first answer again. What is
-// recorded through the API answers after Kafka's ack, and keeps the rules and
-// quotas of ingest (package intake). Every time is UTC with milliseconds. Every
-// body of the document has an example that its schema accepts, and a change of the
-// document that breaks clients fails the tests until someone says that it may.
+// repeated POST with the same Idempotency-Key gets the first answer again. Where the
+// POST is one change of master data, change and answer are one transaction, so that
+// holds across crashes too; a request that died before it left nothing, and its key
+// is free again two minutes later. Other answers are stored beside what was done,
+// before they go out: readings and states have an identity of their own (one without
+// a time gets another with each try), jobs and tenants their keys. What is recorded
+// through the API answers after Kafka's ack, and keeps the rules and quotas of ingest
+// (package intake). Every time is UTC with milliseconds. Every body of the document
+// has an example that its schema accepts, and a change of the document that breaks
+// clients fails the tests until someone says that it may.
 //
 // Failure. With Postgres away, readings, anomalies and OEE are served and the
 // rest answers 503; with ClickHouse away the other way round.

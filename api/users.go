@@ -46,7 +46,7 @@ func (s *Server) userRoutes() {
 	op := r.op(http.MethodPost, "", "create", "Create a user")
 	op.DefaultStatus = http.StatusCreated
 	op.Errors = []int{http.StatusConflict, http.StatusUnprocessableEntity, http.StatusTooManyRequests, http.StatusInternalServerError}
-	handle(s, admins(), op, func(ctx context.Context, in *createIn[newUser]) (*createdOut[masterdata.User], error) {
+	handle(s, admins(), changesOnce(op), func(ctx context.Context, in *createIn[newUser]) (*createdOut[masterdata.User], error) {
 		hash, err := s.Auth.HashPassword(ctx, in.Body.Password)
 		if err != nil {
 			return nil, err
@@ -65,7 +65,7 @@ func (s *Server) passwordRoute() {
 		Method: http.MethodPost, Path: usersPath + "/{id}/password", OperationID: "set-user-password", Summary: "Set a password and end the user's log-ins", Tags: []string{"users"},
 		DefaultStatus: http.StatusNoContent, Errors: []int{http.StatusNotFound, http.StatusUnprocessableEntity, http.StatusTooManyRequests, http.StatusInternalServerError},
 	}
-	handle(s, admins(), op, func(ctx context.Context, in *passwordIn) (*emptyOut, error) {
+	handle(s, admins(), changesOnce(op), func(ctx context.Context, in *passwordIn) (*emptyOut, error) {
 		hash, err := s.Auth.HashPassword(ctx, in.Body.Password)
 		if err != nil {
 			return nil, err

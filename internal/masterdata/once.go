@@ -74,24 +74,34 @@ func (s *Store) Begin(ctx context.Context, o Once) (first *Answer, err error) {
 	return first, err
 }
 
-// End stores the answer, or frees the slot.
+// End stores the answer, or frees the slot, of a request that wrote nothing together
+// with its answer. A slot that has its answer keeps it: whether a commit came
+// through is not always known to who asked for it.
 func (s *Store) End(ctx context.Context, o Once, a Answer) error {
 	return s.db.InTenant(ctx, o.Tenant, func(ctx context.Context, tx pgx.Tx) error {
 		if a.Status == 0 {
-			if _, err := tx.Exec(ctx, "DELETE FROM idempotency WHERE scope = $1 AND key = $2", o.Scope, o.Key); err != nil {
+			if _, err := tx.Exec(ctx, "DELETE FROM idempotency WHERE scope = $1 AND key = $2 AND status IS NULL", o.Scope, o.Key); err != nil {
 				return fmt.Errorf("freeing idempotency key: %w", err)
 			}
 			return nil
 		}
-		headers, err := json.Marshal(a.Headers)
-		if err != nil {
-			return fmt.Errorf("encoding headers: %w", err)
-		}
-		if _, err := tx.Exec(ctx, "UPDATE idempotency SET status = $3, headers = $4, body = $5 WHERE scope = $1 AND key = $2", o.Scope, o.Key, a.Status, headers, a.Body); err != nil {
-			return fmt.Errorf("storing answer: %w", err)
-		}
-		return nil
+		_, err := o.keep(ctx, tx, a)
+		return err
 	})
+}
+
+// keep stores the answer in the slot, once.
+func (o Once) keep(ctx context.Context, tx pgx.Tx, a Answer) (kept bool, err error) {
+	headers, err := json.Marshal(a.Headers)
+	if err != nil {
+		return false, fmt.Errorf("encoding headers: %w", err)
+	}
+	tag, err := tx.Exec(ctx, "UPDATE idempotency SET status = $3, headers = $4, body = $5 WHERE scope = $1 AND key = $2 AND request_hash = $6 AND status IS NULL",
+		o.Scope, o.Key, a.Status, headers, a.Body, o.Request)
+	if err != nil {
+		return false, fmt.Errorf("storing answer: %w", err)
+	}
+	return tag.RowsAffected() == 1, nil
 }
 
 // Ping asks Postgres for an answer.

@@ -58,16 +58,21 @@ type writing struct {
 }
 
 // write runs fn in a transaction of the actor's tenant, alone among that
-// tenant's writers.
+// tenant's writers. Where the request's answer is to be committed with it, the
+// transaction is left open for that.
 func (s *Store) write(ctx context.Context, who Actor, fn func(ctx context.Context, w *writing) error) error {
-	defer s.writes.note(who.Tenant)
-	err := s.db.InTenant(ctx, who.Tenant, func(ctx context.Context, tx pgx.Tx) error {
+	within := func(ctx context.Context, tx pgx.Tx) error {
 		w := &writing{tx: tx, who: who, now: s.stamp()}
 		if err := w.alone(ctx); err != nil {
 			return err
 		}
 		return fn(ctx, w)
-	})
+	}
+	if x, ok := ctx.Value(togetherKey{}).(*Together); ok {
+		return x.write(ctx, who.Tenant, within)
+	}
+	defer s.writes.note(who.Tenant)
+	err := s.db.InTenant(ctx, who.Tenant, within)
 	if err == nil {
 		s.db.Settle(ctx)
 	}
