@@ -3,6 +3,7 @@ package broker
 import (
 	"context"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -147,7 +148,20 @@ func checkConfigs(t Topic, got kadm.ResourceConfig, replicas int16) (found []doc
 			Means: "retention, compaction or the safety of acknowledged records differ from what FoodFlow promises", Mend: fmt.Sprintf("kafka-configs --alter --topic %s --add-config %s=[%s]", t.Name, key, *want),
 		})
 	}
-	return found
+	return append(found, checkSize(t, is["max.message.bytes"])...)
+}
+
+// checkSize holds what a topic takes, by itself or by its brokers' message.max.bytes,
+// against the largest batch that is sent there. More is no fault.
+func checkSize(t Topic, takes string) []doctor.Finding {
+	n, err := strconv.Atoi(takes)
+	if most := int(maxBatch(t.Name)); err == nil && n < most {
+		return []doctor.Finding{{
+			Severity: doctor.Error, What: fmt.Sprintf("topic %s takes messages of %d bytes, %d are sent", t.Name, n, most),
+			Means: "what is larger is refused: full batches and large changes don't arrive", Mend: fmt.Sprintf("kafka-configs --alter --topic %s --add-config max.message.bytes=%d", t.Name, most),
+		}}
+	}
+	return nil
 }
 
 // checkClock looks for records that the brokers stamped with a time that has not

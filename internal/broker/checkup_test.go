@@ -77,6 +77,16 @@ func TestCheckup(t *testing.T) {
 		t.Fatal(err)
 	}
 	want("kafka.topics", doctor.Warning, "message.timestamp.type=CreateTime, not LogAppendTime")
+	for size, s := range map[string]doctor.Severity{"1000000": doctor.Error, "1048576": doctor.Warning, "9000000": doctor.Warning} {
+		if _, err := adm.AlterTopicConfigs(t.Context(), []kadm.AlterConfig{{Op: kadm.SetConfig, Name: "max.message.bytes", Value: &size}}, TopicEvents); err != nil {
+			t.Fatal(err)
+		}
+		text := "message.timestamp.type=CreateTime" // still, and no more
+		if s == doctor.Error {
+			text = "topic foodflow.events.v1 takes messages of 1000000 bytes, 1048576 are sent"
+		}
+		want("kafka.topics", s, text)
+	}
 	if _, err := adm.CreatePartitions(t.Context(), 1, TopicProcessorState); err != nil {
 		t.Fatal(err)
 	}
