@@ -13,6 +13,7 @@ import (
 
 	"github.com/foodflow/foodflow/clickhouse"
 	"github.com/foodflow/foodflow/clickhouse/embedded/embeddedtest"
+	"github.com/foodflow/foodflow/internal/testkit/leak"
 )
 
 func TestConfigNamesEveryFault(t *testing.T) {
@@ -71,7 +72,7 @@ func TestRefusedBeforeTheEnd(t *testing.T) {
 	}
 	srv.Close()
 	c.Close()
-	goleak.VerifyNone(t, before)
+	leak.None(t, before)
 }
 
 // TestTLS: the server's certificate is checked, against the file if one is

@@ -40,7 +40,7 @@ func homes() []home {
 		{"github.com/getsentry/sentry-go", []string{"internal/telemetry"}},
 		{"github.com/knadh/koanf", []string{"internal/config"}},
 		{"pgregory.net/rapid", nil},
-		{"go.uber.org/goleak", nil},
+		{"go.uber.org/goleak", []string{"internal/testkit/leak"}},
 	}
 }
 
