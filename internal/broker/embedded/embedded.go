@@ -10,6 +10,8 @@ import (
 	"strconv"
 
 	"github.com/twmb/franz-go/pkg/kfake"
+
+	"github.com/foodflow/foodflow/internal/lifecycle"
 )
 
 // Config places the broker.
@@ -89,12 +91,10 @@ func (c Config) listen() (string, int, error) {
 			return host, old, nil
 		}
 	}
-	l, err := net.Listen("tcp", net.JoinHostPort(host, "0")) //nolint:noctx // loopback, at once
-	if err != nil {
-		return "", 0, fmt.Errorf("finding a free port: %w", err)
-	}
-	defer l.Close()
-	return host, l.Addr().(*net.TCPAddr).Port, nil
+	// Not one that the kernel may give to an outgoing connection while the broker is
+	// away: its clients could not come back to it.
+	port, err = lifecycle.FreePort(host)
+	return host, port, err
 }
 
 func free(host string, port int) bool {
