@@ -29,9 +29,13 @@ func (w *world) stateNames(tenant plant.ID) (n int) {
 	return n
 }
 
+// patience is how long a test waits for what must come; only a fault lets it
+// pass.
+const patience = 2 * time.Minute
+
 func (w *world) eventually(what string, ok func() bool) {
 	w.t.Helper()
-	for deadline := time.Now().Add(30 * time.Second); !ok(); time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(patience); !ok(); time.Sleep(20 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			w.t.Fatal("never: ", what)
 		}
