@@ -224,8 +224,10 @@ func (c *conn) drain() {
 	_ = c.Conn.SetReadDeadline(time.Unix(1, 0)) // wakes the reader; it is asked again before each read
 }
 
-// politeness is how long a client that must go may take to hear it.
-const politeness = 200 * time.Millisecond
+// politeness is how long a client that must go may take to hear it. With Recheck it
+// stays within the second that is promised, and one that listens hears it also
+// where the process gets little of its machine.
+const politeness = 500 * time.Millisecond
 
 // expel ends the connection at once: MQTT 5 clients are told why, if they listen.
 func (c *conn) expel(l *login, code packets.Code) {

@@ -12,7 +12,6 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -36,6 +35,7 @@ func (nowhere) DeadLetter(context.Context, *schemas.DeadLetter) error { return n
 // apart from those who attack it; with or without a bound on what it holds.
 func beTarget(bounded bool) error {
 	limits, cfg := ingest.DefaultLimits(), mqttin.DefaultConfig()
+	cfg.LoginTime, cfg.PacketTime = 10*patience, 10*patience // a slow machine is no reason to end them
 	limits.InFlight = 128 << 20
 	if !bounded {
 		limits.InFlight = 1 << 40
@@ -69,7 +69,7 @@ const attackers = 600
 
 // attack logs in with a key and sends all but the last byte of a message as
 // large as may be: what came of it must be held until the rest does.
-func attack(addr, secret string, i int) (net.Conn, error) {
+func attack(addr, secret string, i int, within time.Duration) (net.Conn, error) {
 	c, err := net.Dial("tcp", addr)
 	if err != nil {
 		return nil, err
@@ -85,14 +85,15 @@ func attack(addr, secret string, i int) (net.Conn, error) {
 	const size = 512<<10 - 10
 	packet := append(binary.AppendUvarint([]byte{0x32}, size), "\x00\x0fff/v1/acme/temp\x00\x01"...)
 	packet = append(packet, strings.Repeat("1", size-20)...)
-	c.SetWriteDeadline(time.Now().Add(8 * time.Second)) // held back: that is the point
+	c.SetWriteDeadline(time.Now().Add(within)) // held back: that is the point
 	c.Write(packet)
 	return c, nil
 }
 
 // besieged attacks a door and gives the most memory that it held, and what an
-// honest client of another tenant got through meanwhile.
-func besieged(t *testing.T, role string) (peak int64, honest int64) {
+// honest client of another tenant got through meanwhile. A door without bounds is
+// waited for until it holds enough, however slow the machine.
+func besieged(t *testing.T, role string, within time.Duration, enough int64) (peak int64, honest int64) {
 	t.Helper()
 	acme, rival := directory.NewKey().Reveal(), directory.NewKey().Reveal()
 	v := &victim{t: t, env: []string{roleVariable + "=" + role, "FOODFLOW_TEST_KEY=" + acme, "FOODFLOW_TEST_RIVAL=" + rival}}
@@ -100,22 +101,22 @@ func besieged(t *testing.T, role string) (peak int64, honest int64) {
 	defer v.kill()
 	stop := make(chan struct{})
 	var wg, fight sync.WaitGroup
-	var delivered atomic.Int64
-	wg.Go(func() {
-		g := &gateway{id: 1, secret: rival, topic: "ff/v1/rival/temp"}
-		g.run(v, stop)
-		delivered.Store(int64(len(g.acked)))
-	})
+	g := &gateway{id: 1, secret: rival, topic: "ff/v1/rival/temp"}
+	wg.Go(func() { g.run(v, stop) })
 	conns := make([]net.Conn, attackers)
 	for i := range conns {
 		fight.Go(func() {
 			var err error
-			if conns[i], err = attack(v.at(), acme, i); err != nil {
+			if conns[i], err = attack(v.at(), acme, i, within); err != nil {
 				t.Error(err)
 			}
 		})
 	}
 	fight.Wait()
+	eventually(t, "another tenant's messages are acknowledged", func() bool { return g.n.Load() > 0 })
+	for began := time.Now(); testkit.PeakRSS(t, v.cmd.Process.Pid) < enough && time.Since(began) < 2*patience; time.Sleep(50 * time.Millisecond) {
+		// what was sent may still be on its way
+	}
 	close(stop)
 	wg.Wait()
 	peak = testkit.PeakRSS(t, v.cmd.Process.Pid)
@@ -124,7 +125,7 @@ func besieged(t *testing.T, role string) (peak int64, honest int64) {
 			c.Close()
 		}
 	}
-	return peak, delivered.Load()
+	return peak, g.n.Load()
 }
 
 // TestHostileMessages (S11): six hundred clients of one tenant that each leave
@@ -133,14 +134,18 @@ func besieged(t *testing.T, role string) (peak int64, honest int64) {
 // holds all of it.
 func TestHostileMessages(t *testing.T) {
 	const bound = 160 << 20
-	peak, honest := besieged(t, "bounded")
+	peak, honest := besieged(t, "bounded", 8*time.Second, 0)
 	t.Logf("bounded:   peak memory %d MiB, %d messages of another tenant acknowledged", peak>>20, honest)
-	if peak > bound && !raceEnabled || honest == 0 {
-		t.Errorf("peak memory %d MiB, at most %d; %d messages of another tenant", peak>>20, bound>>20, honest)
+	if peak > bound && !raceEnabled {
+		t.Errorf("peak memory %d MiB, at most %d", peak>>20, bound>>20)
 	}
-	without, honest := besieged(t, "unbounded")
+	least := max(2*peak, bound)
+	if raceEnabled { // its own memory is a part of both
+		least = peak + peak/2
+	}
+	without, honest := besieged(t, "unbounded", 4*patience, least)
 	t.Logf("unbounded: peak memory %d MiB, %d messages of another tenant acknowledged", without>>20, honest)
-	if without < 2*peak || without < bound {
+	if without < least {
 		t.Error("without a bound as little is held: the test shows nothing")
 	}
 }

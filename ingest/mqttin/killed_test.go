@@ -14,10 +14,9 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
-
-	"go.uber.org/goleak"
 
 	"github.com/foodflow/foodflow/ingest"
 	"github.com/foodflow/foodflow/ingest/kafkaout"
@@ -27,6 +26,7 @@ import (
 	"github.com/foodflow/foodflow/internal/directory"
 	"github.com/foodflow/foodflow/internal/directory/directorytest"
 	"github.com/foodflow/foodflow/internal/plant"
+	"github.com/foodflow/foodflow/internal/testkit/leak"
 	"github.com/foodflow/foodflow/schemas"
 )
 
@@ -38,7 +38,7 @@ func TestMain(m *testing.M) {
 	var err error
 	switch role := os.Getenv(roleVariable); role {
 	case "":
-		goleak.VerifyTestMain(m)
+		leak.Main(m)
 		return
 	case "broker":
 		err = beBroker()
@@ -51,9 +51,10 @@ func TestMain(m *testing.M) {
 	os.Exit(1)
 }
 
-// beBroker serves the embedded broker until it is killed.
+// beBroker serves the embedded broker until it is killed. It comes back where it
+// was, on a port that no outgoing connection gets.
 func beBroker() error {
-	cfg := embedded.Config{Dir: os.Getenv("FOODFLOW_TEST_DIR"), Addr: os.Getenv("FOODFLOW_TEST_ADDR")}
+	cfg := embedded.Config{Dir: os.Getenv("FOODFLOW_TEST_DIR"), Addr: "127.0.0.1:0"}
 	return embedded.Serve(context.Background(), cfg, slog.New(slog.DiscardHandler), func(addr string) { fmt.Fprintln(os.Stdout, addr) })
 }
 
@@ -164,6 +165,7 @@ type gateway struct {
 	topic  string
 	acked  map[int64]bool
 	resent int
+	n      atomic.Int64 // of those acknowledged, for who looks on
 }
 
 // run publishes until stop, with a connection after the other.
@@ -234,6 +236,7 @@ func (g *gateway) session(c net.Conn, next *int64, open *[]int64, stop <-chan st
 			panic(fmt.Sprintf("%x is not the PUBACK of %d", ack, seq))
 		}
 		g.acked[seq] = true
+		g.n.Add(1)
 		*open = (*open)[1:]
 	}
 }
@@ -243,10 +246,9 @@ func (g *gateway) session(c net.Conn, next *int64, open *[]int64, stop <-chan st
 func kills(t *testing.T, role string, n int) (acked, missing, resent int) {
 	t.Helper()
 	secret := directory.NewKey().Reveal()
-	kafka := &victim{t: t, env: []string{roleVariable + "=broker", "FOODFLOW_TEST_DIR=" + t.TempDir(), "FOODFLOW_TEST_ADDR=127.0.0.1:0"}}
+	kafka := &victim{t: t, env: []string{roleVariable + "=broker", "FOODFLOW_TEST_DIR=" + t.TempDir()}}
 	kafka.start()
 	defer func() { kafka.kill() }()
-	kafka.env[2] = "FOODFLOW_TEST_ADDR=" + kafka.at() // comes back where it was
 	cfg := broker.DefaultConfig()
 	cfg.Brokers = []string{kafka.at()}
 	cl, err := broker.Client(cfg)
@@ -267,9 +269,25 @@ func kills(t *testing.T, role string, n int) (acked, missing, resent int) {
 		wg.Go(func() { gateways[i].run(door, stop) })
 	}
 	pause := func() { time.Sleep(100*time.Millisecond + rand.N(300*time.Millisecond)) }
+	// traffic waits until messages are acknowledged, however slow the machine.
+	traffic := func() {
+		t.Helper()
+		total := func() (n int64) {
+			for _, g := range gateways {
+				n += g.n.Load()
+			}
+			return n
+		}
+		before := total()
+		eventually(t, "messages are acknowledged", func() bool { return total() > before })
+	}
 	for range n {
+		traffic()
 		pause()
 		kafka.kill()
+		if role == "early" {
+			traffic() // what is acknowledged now is lost with the door
+		}
 		pause()
 		door.kill()
 		door.start()
@@ -279,7 +297,7 @@ func kills(t *testing.T, role string, n int) (acked, missing, resent int) {
 		door.kill()
 		door.start()
 	}
-	time.Sleep(time.Second)
+	traffic()
 	close(stop)
 	wg.Wait()
 	door.kill()
