@@ -175,6 +175,7 @@ func drawAnomaly(t *rapid.T) any {
 		Kind: plant.AnomalyKind(rapid.IntRange(0, len(plant.AnomalyKinds())-1).Draw(t, "kind")), TS: drawTS(t, "ts"), Since: drawTS(t, "since"),
 		Value: rapid.Float64().Draw(t, "value"), Expected: rapid.Float64().Draw(t, "expected"), Score: rapid.Float32Range(0, 1).Draw(t, "score"),
 		Partition: rapid.Int32Range(0, 1000).Draw(t, "partition"), Offset: rapid.Int64Range(0, math.MaxInt64).Draw(t, "offset"),
+		TopicID: drawID(t, "topic id"), Epoch: rapid.Int64().Draw(t, "epoch"), Ended: rapid.Bool().Draw(t, "ended"),
 	}
 }
 

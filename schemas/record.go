@@ -130,19 +130,21 @@ type wireLineEvent struct {
 }
 
 type wireAnomaly struct {
-	ID        plant.ID `avro:"anomaly_id"`
-	Tenant    plant.ID `avro:"tenant_id"`
-	Line      plant.ID `avro:"line_id"`
-	Sensor    plant.ID `avro:"sensor_id"`
-	Kind      string   `avro:"kind"`
-	TS        int64    `avro:"ts"`
-	Since     int64    `avro:"since"`
-	Value     float64  `avro:"value"`
-	Expected  float64  `avro:"expected"`
-	Score     float32  `avro:"score"`
-	Partition int32    `avro:"source_partition"`
-	Offset    int64    `avro:"source_offset"`
-	Ended     bool     `avro:"ended"`
+	ID        plant.ID  `avro:"anomaly_id"`
+	Tenant    plant.ID  `avro:"tenant_id"`
+	Line      plant.ID  `avro:"line_id"`
+	Sensor    plant.ID  `avro:"sensor_id"`
+	Kind      string    `avro:"kind"`
+	TS        int64     `avro:"ts"`
+	Since     int64     `avro:"since"`
+	Value     float64   `avro:"value"`
+	Expected  float64   `avro:"expected"`
+	Score     float32   `avro:"score"`
+	Partition int32     `avro:"source_partition"`
+	Offset    int64     `avro:"source_offset"`
+	Ended     bool      `avro:"ended"`
+	TopicID   *plant.ID `avro:"source_topic_id"`
+	Epoch     int64     `avro:"epoch"`
 }
 
 type wireOEEPart struct {

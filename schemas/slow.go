@@ -8,10 +8,14 @@ import (
 
 // AppendAnomaly appends the frame of an anomaly.
 func (c *Codec) AppendAnomaly(dst []byte, a *plant.Anomaly) ([]byte, error) {
-	return c.append(dst, Anomaly, &wireAnomaly{
+	w := wireAnomaly{
 		ID: a.ID, Tenant: a.Tenant, Line: a.Line, Sensor: a.Sensor, Kind: a.Kind.String(), TS: a.TS, Since: a.Since,
-		Value: a.Value, Expected: a.Expected, Score: a.Score, Partition: a.Partition, Offset: a.Offset, Ended: a.Ended,
-	})
+		Value: a.Value, Expected: a.Expected, Score: a.Score, Partition: a.Partition, Offset: a.Offset, Ended: a.Ended, Epoch: a.Epoch,
+	}
+	if !a.TopicID.IsZero() {
+		w.TopicID = &a.TopicID
+	}
+	return c.append(dst, Anomaly, &w)
 }
 
 // DecodeAnomaly reads a frame into a.
@@ -26,7 +30,10 @@ func (c *Codec) DecodeAnomaly(frame []byte, a *plant.Anomaly) error {
 	}
 	*a = plant.Anomaly{
 		ID: w.ID, Tenant: w.Tenant, Line: w.Line, Sensor: w.Sensor, Kind: k, TS: w.TS, Since: w.Since,
-		Value: w.Value, Expected: w.Expected, Score: w.Score, Partition: w.Partition, Offset: w.Offset, Ended: w.Ended,
+		Value: w.Value, Expected: w.Expected, Score: w.Score, Partition: w.Partition, Offset: w.Offset, Ended: w.Ended, Epoch: w.Epoch,
+	}
+	if w.TopicID != nil {
+		a.TopicID = *w.TopicID
 	}
 	return nil
 }

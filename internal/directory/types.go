@@ -91,6 +91,10 @@ type Sensor struct {
 	OffDelayMS int64   `json:"off_delay_ms,omitempty"`
 	// Detect is DetectDefault or DetectOff; "" is DetectDefault.
 	Detect string `json:"detect,omitempty"`
+	// Epoch counts how often the sensor's alarms were begun anew: it grows when the
+	// sensor goes to another line, and when a limit is taken off. What was found
+	// under an earlier one says nothing of its alarms any more.
+	Epoch int64 `json:"epoch,omitempty"`
 }
 
 // Product is something a line makes.

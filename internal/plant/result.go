@@ -47,12 +47,17 @@ type Anomaly struct {
 	// Expected is the centre of what was expected; for a limit, the limit.
 	Expected float64
 	Score    float32 // 0 to 1, comparable between sensors
-	// Partition and Offset place the source reading on foodflow.readings.v1.
+	// Partition and Offset place the source reading on foodflow.readings.v1, as
+	// Kafka knows it by TopicID: a topic made anew has another. Zero: an older
+	// program wrote this, and Epoch isn't known either.
+	TopicID   ID
 	Partition int32
 	Offset    int64
 	// Ended marks no finding but the end of one: the value keeps the limit again.
 	// Findings that were learnt have none.
 	Ended bool
+	// Epoch is the sensor's under which this was found; see directory.Sensor.
+	Epoch int64
 }
 
 // IsLimit says that the kind comes from what the owner set, not from what was

@@ -17,6 +17,8 @@ type Config struct {
 	Learned bool
 	// Threshold is the score at which a deviation is found.
 	Threshold float32
+	// Epoch grows when what limits found before counts no longer; see Detector.Epoch.
+	Epoch int64
 }
 
 // DefaultConfig has no limits and learns.

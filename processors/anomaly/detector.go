@@ -42,6 +42,7 @@ type Detector struct {
 	flatReported bool
 
 	limits [numLimits]limitState
+	epoch  int64 // of limits
 }
 
 // Finding is one thing found at a reading.
@@ -85,7 +86,9 @@ func (d *Detector) Observe(cfg *Config, ts, now int64, value float64, q plant.Qu
 		}
 		d.setBack(ts)
 	}
-	d.observeLimits(cfg, ts, value, f)
+	anew := cfg.Epoch > d.epoch
+	d.epoch = max(d.epoch, cfg.Epoch)
+	d.observeLimits(cfg, ts, value, anew, f)
 	score := float32(0)
 	if cfg.Learned {
 		score = d.learned(cfg, ts, value, f)
@@ -93,6 +96,13 @@ func (d *Detector) Observe(cfg *Config, ts, now int64, value float64, q plant.Qu
 	d.n, d.lastTS, d.last = d.n+1, ts, value
 	return score
 }
+
+// Epoch is the newest of the configurations seen, under which limits find what
+// they find. At the first reading of a later one each limit says what holds of it,
+// though that has not changed: whoever began the epoch has ended alarms, and heeds
+// nothing of an earlier one that is still on its way. An earlier epoch, of a
+// configuration that was not known for a while, begins nothing.
+func (d *Detector) Epoch() int64 { return d.epoch }
 
 // A reading that is older than the newest is no news, unless the newest came from
 // a clock that was fast: more than fastClock ahead of the broker. Then what is at

@@ -149,6 +149,43 @@ func TestALimitTakenBackEnds(t *testing.T) {
 	}
 }
 
+// TestEveryLimitSpeaksInANewEpoch: at its first reading each limit that is set says
+// what holds, once, and none that isn't; what moves (delays) goes on.
+func TestEveryLimitSpeaksInANewEpoch(t *testing.T) {
+	cfg := DefaultConfig()
+	cfg.Learned, cfg.L, cfg.H, cfg.HH, cfg.RangeMax, cfg.Deadband, cfg.OffDelayMS = false, 10, 80, 90, 150, 5, 3000
+	var d Detector
+	run(&d, &cfg, []float64{70, 85, 78, 74}, 0) // H: passed, held by the deadband, ending
+	cfg.Epoch = 1
+	_, found := run(&d, &cfg, []float64{74, 74, 74}, 4)
+	want := [][]Finding{
+		{
+			{Kind: plant.AnomalyLimitL, Since: 4000, Expected: 10, Ended: true},
+			{Kind: plant.AnomalyLimitH, Since: 4000, Expected: 80, Score: 1},
+			{Kind: plant.AnomalyLimitHH, Since: 4000, Expected: 90, Ended: true},
+			{Kind: plant.AnomalyRange, Since: 4000, Expected: 150, Ended: true},
+		},
+		nil,
+		{{Kind: plant.AnomalyLimitH, Since: 3000, Expected: 80, Ended: true}},
+	}
+	if !reflect.DeepEqual(found, want) {
+		t.Errorf("found %+v, want %+v", found, want)
+	}
+}
+
+// TestOlderState: a state of version 1 has no epoch.
+func TestOlderState(t *testing.T) {
+	cfg := DefaultConfig()
+	cfg.H = 80
+	var d, older Detector
+	run(&d, &cfg, []float64{70, 85}, 0)
+	state := d.AppendState(nil)
+	first := append([]byte{1}, state[1:len(state)-epochSize]...)
+	if rest, err := older.RestoreState(append(first, 9)); err != nil || len(rest) != 1 || older != d {
+		t.Errorf("%+v, %d bytes left, %v; want %+v", older, len(rest), err, d)
+	}
+}
+
 func TestFlatline(t *testing.T) {
 	xs := series(5, 2000, func(i int, e float64) float64 {
 		if i >= 1000 && i < 1500 {

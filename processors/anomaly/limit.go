@@ -25,13 +25,21 @@ type limitState struct {
 	since  int64
 }
 
-// observeLimits holds a reading against what the owner set.
-func (d *Detector) observeLimits(cfg *Config, ts int64, v float64, f *Findings) {
-	over := func(i int, kind plant.AnomalyKind, limit float64) {
-		d.limit(i, cfg, kind, ts, v, v > limit, v > limit-cfg.Deadband, limit, f)
+// observeLimits holds a reading against what the owner set. anew: each limit says
+// what holds of it, also where that is no news.
+func (d *Detector) observeLimits(cfg *Config, ts int64, v float64, anew bool, f *Findings) {
+	limit := func(i int, kind plant.AnomalyKind, passed, held bool, bound float64) {
+		before := f.n
+		d.limit(i, cfg, kind, ts, v, passed, held, bound, f)
+		if anew && f.n == before {
+			f.add(d.standing(i, kind, ts, bound))
+		}
 	}
-	under := func(i int, kind plant.AnomalyKind, limit float64) {
-		d.limit(i, cfg, kind, ts, v, v < limit, v < limit+cfg.Deadband, limit, f)
+	over := func(i int, kind plant.AnomalyKind, bound float64) {
+		limit(i, kind, v > bound, v > bound-cfg.Deadband, bound)
+	}
+	under := func(i int, kind plant.AnomalyKind, bound float64) {
+		limit(i, kind, v < bound, v < bound+cfg.Deadband, bound)
 	}
 	if !math.IsInf(cfg.LL, -1) || d.limits[limitLL].active {
 		under(limitLL, plant.AnomalyLimitLL, cfg.LL)
@@ -45,18 +53,27 @@ func (d *Detector) observeLimits(cfg *Config, ts int64, v float64, f *Findings) 
 	if !math.IsInf(cfg.HH, 1) || d.limits[limitHH].active {
 		over(limitHH, plant.AnomalyLimitHH, cfg.HH)
 	}
-	if v < cfg.RangeMin || v > cfg.RangeMax || d.limits[limitRange].active {
+	out := v < cfg.RangeMin || v > cfg.RangeMax
+	ranged := !math.IsInf(cfg.RangeMin, -1) || !math.IsInf(cfg.RangeMax, 1)
+	if out || d.limits[limitRange].active || anew && ranged {
 		bound := cfg.RangeMax
-		if v < cfg.RangeMin {
+		if v < cfg.RangeMin || math.IsInf(bound, 1) {
 			bound = cfg.RangeMin
 		}
-		out := v < cfg.RangeMin || v > cfg.RangeMax
-		d.limit(limitRange, cfg, plant.AnomalyRange, ts, v, out, out, bound, f)
+		limit(limitRange, plant.AnomalyRange, out, out, bound)
 	}
 	if !math.IsInf(cfg.MaxRate, 1) && d.n > 0 {
 		rate := math.Abs(v-d.last) / (float64(ts-d.lastTS) / 1000)
-		d.limit(limitRate, cfg, plant.AnomalyRate, ts, v, rate > cfg.MaxRate, rate > cfg.MaxRate, cfg.MaxRate, f)
+		limit(limitRate, plant.AnomalyRate, rate > cfg.MaxRate, rate > cfg.MaxRate, cfg.MaxRate)
 	}
+}
+
+// standing is what holds of a limit since ts, as a finding.
+func (d *Detector) standing(i int, kind plant.AnomalyKind, ts int64, bound float64) Finding {
+	if d.limits[i].active {
+		return Finding{Kind: kind, Since: ts, Expected: bound, Score: 1}
+	}
+	return Finding{Kind: kind, Since: ts, Expected: bound, Ended: true}
 }
 
 // limit moves one limit's state: passed makes it active after the on-delay,

@@ -6,11 +6,14 @@ import (
 	"math"
 )
 
-// stateVersion is the first byte of a state.
-const stateVersion = 1
+// stateVersion is the first byte of a state. Version 1 has no epoch.
+const stateVersion = 2
 
-// stateSize is the length of a state.
-const stateSize = 1 + 4 + 8 + 8*8 + 8 + 4 + 4 + 2 + 1 + 4 + 4 + numLimits*9
+// stateSize is the length of a state, epochSize how much of it version 1 lacks.
+const (
+	stateSize = 1 + 4 + 8 + 8*8 + 8 + 4 + 4 + 2 + 1 + 4 + 4 + numLimits*9 + epochSize
+	epochSize = 8
+)
 
 var errState = errors.New("malformed detector state")
 
@@ -41,16 +44,23 @@ func (d *Detector) AppendState(b []byte) []byte {
 		b = append(b, flags(s.active, s.moving))
 		b = le.AppendUint64(b, uint64(s.since))
 	}
-	return b
+	return le.AppendUint64(b, uint64(d.epoch))
 }
 
 // RestoreState reads what AppendState wrote and returns what follows it.
 func (d *Detector) RestoreState(b []byte) ([]byte, error) {
 	le := binary.LittleEndian
-	if len(b) < stateSize || b[0] != stateVersion {
+	if len(b) == 0 || b[0] == 0 || b[0] > stateVersion {
 		return nil, errState
 	}
-	rest := b[stateSize:]
+	version, size := b[0], stateSize
+	if version == 1 {
+		size -= epochSize
+	}
+	if len(b) < size {
+		return nil, errState
+	}
+	rest := b[size:]
 	*d = Detector{n: le.Uint32(b[1:]), lastTS: int64(le.Uint64(b[5:]))}
 	b = b[13:]
 	for _, p := range d.floats() {
@@ -69,6 +79,9 @@ func (d *Detector) RestoreState(b []byte) ([]byte, error) {
 	for i := range d.limits {
 		d.limits[i] = limitState{active: b[0]&1 != 0, moving: b[0]&2 != 0, since: int64(le.Uint64(b[1:]))}
 		b = b[9:]
+	}
+	if version > 1 {
+		d.epoch = int64(le.Uint64(b))
 	}
 	return rest, nil
 }

@@ -48,7 +48,7 @@ func sensorConfig(d *directory.Sensor) anomaly.Config {
 		}
 	}
 	cfg.Deadband, cfg.OnDelayMS, cfg.OffDelayMS = d.Deadband, d.OnDelayMS, d.OffDelayMS
-	cfg.Learned = d.Detect != directory.DetectOff
+	cfg.Learned, cfg.Epoch = d.Detect != directory.DetectOff, d.Epoch
 	return cfg
 }
 

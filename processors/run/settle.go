@@ -91,7 +91,7 @@ func (t *task) settleSensor(i int32) error {
 			t.minutes.Append(&s.tenant, &s.lineID, &s.id, &m)
 		}
 		for _, f := range t.found.All() {
-			if err := t.anomaly(&x, f, g.offset); err != nil {
+			if err := t.anomaly(&x, f, g.offset, s.detector.Epoch()); err != nil {
 				return err
 			}
 		}
@@ -134,10 +134,10 @@ func (t *task) handOut(s *sensor) {
 }
 
 // anomaly adds a finding to the output.
-func (t *task) anomaly(x *plant.Reading, f anomaly.Finding, offset int64) error {
+func (t *task) anomaly(x *plant.Reading, f anomaly.Finding, offset, epoch int64) error {
 	a := plant.Anomaly{
 		Tenant: x.Tenant, Line: x.Line, Sensor: x.Sensor, Kind: f.Kind, TS: x.TS, Since: f.Since, Value: x.Value,
-		Expected: f.Expected, Score: f.Score, Partition: t.slot.Partition, Offset: offset, Ended: f.Ended,
+		Expected: f.Expected, Score: f.Score, TopicID: t.slot.Inputs[inputReadings].ID, Partition: t.slot.Partition, Offset: offset, Ended: f.Ended, Epoch: epoch,
 	}
 	a.ID = plant.NameID(x.Sensor, f.Kind.String(), fmt.Sprint(t.slot.Partition), fmt.Sprint(offset))
 	if !f.Ended { // an end is news for who watches alarms, no row of findings
