@@ -87,7 +87,7 @@ func TestAlarmList(t *testing.T) {
 			at := time.Now().Add(-time.Duration(i) * time.Hour).UnixMilli()
 			w.signal(demo.TenantID(), masterdata.Signal{Sensor: demo.ID("sensor", key), Line: demo.ID("line", demo.Bottling), Kind: k, At: at, Since: at})
 			if j == 1 {
-				w.signal(demo.TenantID(), masterdata.Signal{Sensor: demo.ID("sensor", key), Kind: k, At: at + 5, Since: at + 5, Ended: true})
+				w.signal(demo.TenantID(), masterdata.Signal{Sensor: demo.ID("sensor", key), Line: demo.ID("line", demo.Bottling), Kind: k, At: at + 5, Since: at + 5, Ended: true})
 			}
 		}
 	}

@@ -8,11 +8,13 @@ import (
 // Action is what can be done to an alarm, or happen to it.
 type Action string
 
-// The actions. The first two come from the stream, Tick from the clock, Suppress
-// and Unsuppress from the plant's state, the others from people.
+// The actions. The first two come from the stream, End from a change of the sensor,
+// Tick from the clock, Suppress and Unsuppress from the plant's state, the others
+// from people.
 const (
 	Raise        Action = "raise"
 	Clear        Action = "clear"
+	End          Action = "end"
 	Tick         Action = "tick"
 	Acknowledge  Action = "acknowledge"
 	Shelve       Action = "shelve"
@@ -28,8 +30,13 @@ const (
 type Input struct {
 	Action Action
 	// At is the time of the reading (Raise, Clear); Since when the condition
-	// began or ended.
+	// began or ended (End too).
 	At, Since int64
+	// Place is where the reading lies; without a TopicID it isn't known. Epoch is
+	// the sensor's, under which the reading was found to say so (End: the one that
+	// begins).
+	Place Place
+	Epoch int64
 	// Shelf and Until are Shelve's.
 	Shelf Shelf
 	Until int64
@@ -57,6 +64,12 @@ func (a *Alarm) Apply(in Input, now int64) ([]string, error) {
 	switch in.Action {
 	case Raise, Clear:
 		return a.condition(in), nil
+	case End:
+		a.Epoch, a.Places = in.Epoch, Places{}
+		if !a.Present {
+			return nil, nil
+		}
+		return a.clear(max(in.Since, a.Since)), nil
 	case Tick:
 		if a.Shelf == Timed && now >= a.ShelvedUntil {
 			return a.unshelve(), nil
@@ -103,23 +116,39 @@ func set(flag *bool, to bool, name string) []string {
 	return []string{name}
 }
 
-// condition follows the stream. A reading that is not newer than the last one
-// that counted is a repetition.
+// condition follows the stream.
 func (a *Alarm) condition(in Input) []string {
-	if in.At <= a.Seen {
-		return nil
-	}
-	if (in.Action == Raise) == a.Present {
-		a.Seen = in.At
+	if !a.news(in) {
 		return nil
 	}
 	a.Seen = in.At
+	if (in.Action == Raise) == a.Present {
+		return nil
+	}
 	if in.Action == Raise {
 		a.Present, a.Acked, a.Since, a.Until = true, false, in.Since, 0
 		a.Occurrences++
 		return []string{"AlarmRaised"}
 	}
-	a.Present, a.Until = false, in.Since
+	return a.clear(in.Since)
+}
+
+// news says whether what the stream says was not said before, or by an epoch that
+// is over. The device's clock tells that only where the place isn't known: a clock
+// that was fast once would make repetitions of all that follows.
+func (a *Alarm) news(in Input) bool {
+	if in.Place.TopicID.IsZero() {
+		return in.At > a.Seen
+	}
+	if in.Epoch > a.Epoch {
+		a.Epoch, a.Places = in.Epoch, Places{}
+	}
+	return in.Epoch == a.Epoch && a.Places.news(in.Place)
+}
+
+// clear ends the condition.
+func (a *Alarm) clear(until int64) []string {
+	a.Present, a.Until = false, until
 	if a.Shelf == OneShot {
 		return append([]string{"AlarmCleared"}, a.unshelve()...)
 	}

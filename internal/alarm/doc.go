@@ -12,8 +12,12 @@
 //
 // Apply changes an alarm only by a legal transition, and names it; what is not
 // legal changes nothing and says why. Conditions come from a stream that can
-// repeat itself: a condition that is not newer than the last one changes nothing,
-// so folding a stretch of the stream again is harmless. A new occurrence is
+// repeat itself: folding a stretch of it again changes nothing. What is a repetition
+// is told by the place of the reading on Kafka, at or before the last one of its
+// partition, never by the device's clock, which may have been fast; by that only
+// where the place isn't known. End ends a condition of which the stream will say
+// nothing more, and begins an epoch: what was found under an earlier one counts no
+// longer, and nothing is a repetition yet of what is found under it. A new occurrence is
 // always unacknowledged. Shelving, suppression and being out of service hide an
 // alarm, they never stop its condition from being followed: when they end, it
 // shows what holds then. Timed shelves end by Tick.

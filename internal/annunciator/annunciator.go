@@ -23,7 +23,7 @@ func Topics() []string { return []string{broker.TopicAnomalies, broker.TopicLine
 // Store keeps alarms; masterdata.Alarms is one.
 type Store interface {
 	Signal(ctx context.Context, tenant plant.ID, g masterdata.Signal) (transitions []string, err error)
-	Suppress(ctx context.Context, tenant, line plant.ID, on bool, at int64) (holds bool, transitions []string, err error)
+	Suppress(ctx context.Context, tenant, line plant.ID, on bool, at, received int64) (holds bool, transitions []string, err error)
 }
 
 // Decoder reads records; schemas.Codec is one.
@@ -69,6 +69,7 @@ func (a *Annunciator) read(rec broker.Record) (plant.ID, follow.Deed, error) {
 		return x.Tenant, func(ctx context.Context) ([]string, error) {
 			return a.store.Signal(ctx, x.Tenant, masterdata.Signal{
 				Sensor: x.Sensor, Line: x.Line, Kind: x.Kind, At: x.TS, Since: x.Since, Value: x.Value, Limit: x.Expected, Ended: x.Ended,
+				Place: alarm.Place{TopicID: x.TopicID, Partition: x.Partition, Offset: x.Offset}, Epoch: x.Epoch,
 			})
 		}, nil
 	case broker.TopicLineEvents:
@@ -81,7 +82,7 @@ func (a *Annunciator) read(rec broker.Record) (plant.ID, follow.Deed, error) {
 			return e.Tenant, nil, nil
 		}
 		return e.Tenant, func(ctx context.Context) ([]string, error) {
-			holds, names, err := a.store.Suppress(ctx, e.Tenant, e.Line, on, e.TS)
+			holds, names, err := a.store.Suppress(ctx, e.Tenant, e.Line, on, e.TS, rec.TS)
 			if err == nil {
 				a.suppressed[e.Line] = holds
 			}

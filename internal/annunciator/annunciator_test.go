@@ -31,10 +31,12 @@ var tenant, line, sensor = plant.NameID(plant.ID{}, "t"), plant.NameID(plant.ID{
 type memory struct {
 	alarms map[string]*alarm.Alarm
 	at     int64
-	on     bool
-	calls  int
-	fails  int
-	log    []string
+
+	received int64
+	on       bool
+	calls    int
+	fails    int
+	log      []string
 }
 
 func (m *memory) away() error {
@@ -59,7 +61,7 @@ func (m *memory) Signal(_ context.Context, _ plant.ID, g masterdata.Signal) ([]s
 		a = &n
 		m.alarms[g.Kind.String()] = a
 	}
-	in := alarm.Input{Action: alarm.Raise, At: g.At, Since: g.Since}
+	in := alarm.Input{Action: alarm.Raise, At: g.At, Since: g.Since, Place: g.Place, Epoch: g.Epoch}
 	if g.Ended {
 		in.Action = alarm.Clear
 	}
@@ -68,12 +70,12 @@ func (m *memory) Signal(_ context.Context, _ plant.ID, g masterdata.Signal) ([]s
 	return names, err
 }
 
-func (m *memory) Suppress(_ context.Context, _, _ plant.ID, on bool, at int64) (bool, []string, error) {
+func (m *memory) Suppress(_ context.Context, _, _ plant.ID, on bool, at, received int64) (bool, []string, error) {
 	if err := m.away(); err != nil {
 		return false, nil, err
 	}
 	if at > m.at {
-		m.at, m.on = at, on
+		m.at, m.received, m.on = at, received, on
 	}
 	in := alarm.Input{Action: alarm.Unsuppress}
 	if m.on {
@@ -114,7 +116,7 @@ func fixture(t *testing.T) (*Annunciator, *memory, *schemas.Codec) {
 func state(c *schemas.Codec, s plant.State, ts int64) broker.Record {
 	e := plant.LineEvent{Tenant: tenant, Line: line, TS: ts, Type: plant.EventState, State: s, Seq: plant.NoSeq}
 	e.ID = plant.EventID(&e)
-	return broker.Record{Topic: broker.TopicLineEvents, Value: c.AppendLineEvent(nil, &e)}
+	return broker.Record{Topic: broker.TopicLineEvents, TS: ts, Value: c.AppendLineEvent(nil, &e)}
 }
 
 // story is what the topics hold: a limit passed and kept again, a deviation

@@ -3,7 +3,6 @@ package masterdata
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -35,6 +34,8 @@ type Alarm struct {
 	Actor        string     `json:"actor" doc:"who made the latest transition" example:"system"`
 	Comment      string     `json:"comment" doc:"what was said with it"`
 	seen         time.Time
+	epoch        int64
+	places       []alarm.Place
 }
 
 // Alarms gives the operations on alarms.
@@ -51,13 +52,13 @@ func alarmResource() *resource[Alarm] {
 		table: "alarms", aggregate: "alarm", noun: "Alarm",
 		columns: []string{
 			"sensor_id", "line_id", "kind", "state", "present", "acked", "since", "until", "seen", "occurrences", "shelf", "shelved_until",
-			"suppressed", "out_of_service", "value", "bound", "actor", "comment",
+			"suppressed", "out_of_service", "value", "bound", "actor", "comment", "epoch", "places",
 		},
 		meta: func(a *Alarm) *Meta { return &a.Meta },
 		bind: func(a *Alarm) []any {
 			return []any{
 				&a.SensorID, &a.LineID, &a.Kind, &a.State, &a.Present, &a.Acked, &a.Since, &a.Until, &a.seen, &a.Occurrences, &a.Shelf, &a.ShelvedUntil,
-				&a.Suppressed, &a.OutOfService, &a.Value, &a.Bound, &a.Actor, &a.Comment,
+				&a.Suppressed, &a.OutOfService, &a.Value, &a.Bound, &a.Actor, &a.Comment, &a.epoch, &a.places,
 			}
 		},
 		load: func(_ context.Context, _ pgx.Tx, list []*Alarm) error {
@@ -80,10 +81,12 @@ func (a *Alarm) utc() {
 
 // machine gives the alarm as the state machine knows it.
 func (a *Alarm) machine() alarm.Alarm {
-	return alarm.Alarm{
-		Present: a.Present, Acked: a.Acked, Since: millis(&a.Since), Until: millis(a.Until), Seen: millis(&a.seen), Occurrences: a.Occurrences,
+	m := alarm.Alarm{
+		Present: a.Present, Acked: a.Acked, Since: millis(&a.Since), Until: millis(a.Until), Seen: millis(&a.seen), Epoch: a.epoch, Occurrences: a.Occurrences,
 		Shelf: alarm.Shelf(a.Shelf), ShelvedUntil: millis(a.ShelvedUntil), Suppressed: a.Suppressed, OutOfService: a.OutOfService,
 	}
+	copy(m.Places[:], a.places)
+	return m
 }
 
 // take takes what the state machine made of it.
@@ -91,6 +94,12 @@ func (a *Alarm) take(m *alarm.Alarm) {
 	a.State, a.Present, a.Acked, a.Occurrences = string(m.State()), m.Present, m.Acked, m.Occurrences
 	a.Since, a.seen, a.Until, a.ShelvedUntil = time.UnixMilli(m.Since).UTC(), time.UnixMilli(m.Seen).UTC(), instant(m.Until), instant(m.ShelvedUntil)
 	a.Shelf, a.Suppressed, a.OutOfService = string(m.Shelf), m.Suppressed, m.OutOfService
+	a.epoch, a.places = m.Epoch, []alarm.Place{} // null is no list
+	for _, p := range m.Places {
+		if !p.TopicID.IsZero() {
+			a.places = append(a.places, p)
+		}
+	}
 }
 
 func millis(t *time.Time) int64 {
@@ -106,87 +115,6 @@ func instant(ms int64) *time.Time {
 	}
 	t := time.UnixMilli(ms).UTC()
 	return &t
-}
-
-// Signal is what the stream says of a limit: passed, or (Ended) kept again.
-type Signal struct {
-	Sensor, Line plant.ID // zero Line: none
-	Kind         plant.AnomalyKind
-	At, Since    int64 // Unix milliseconds
-	Value, Limit float64
-	Ended        bool
-}
-
-// Signal takes what the stream says and gives the transitions that it made.
-// Saying it again makes none.
-func (x Alarms) Signal(ctx context.Context, tenant plant.ID, g Signal) (names []string, err error) {
-	err = x.s.write(ctx, System(tenant), func(ctx context.Context, w *writing) error {
-		id := plant.NameID(g.Sensor, "alarm", g.Kind.String())
-		a, err := x.r.get(ctx, w.tx, id.String(), " FOR UPDATE")
-		fresh := fault.KindOf(err) == fault.NotFound
-		switch {
-		case fresh && g.Ended:
-			return nil
-		case fresh:
-			if a, err = x.first(ctx, w, id, &g); err != nil {
-				return err
-			}
-		case err != nil:
-			return err
-		}
-		in := alarm.Input{Action: alarm.Raise, At: g.At, Since: g.Since}
-		if g.Ended {
-			in.Action = alarm.Clear
-		} else if !a.Present {
-			a.Value, a.Bound, a.LineID = g.Value, g.Limit, optional(g.Line)
-		}
-		names, err = x.apply(ctx, w, a, in, "", fresh)
-		return err
-	})
-	return names, err
-}
-
-// first makes the alarm of a limit that was never passed before.
-func (x Alarms) first(ctx context.Context, w *writing, id plant.ID, g *Signal) (*Alarm, error) {
-	a := &Alarm{SensorID: g.Sensor, Kind: g.Kind.String()}
-	a.ID = id
-	m := alarm.New()
-	err := w.tx.QueryRow(ctx, "SELECT suppressed FROM alarm_suppressions WHERE line_id = $1", g.Line).Scan(&m.Suppressed)
-	if err != nil && !errors.Is(err, pgx.ErrNoRows) {
-		return nil, fmt.Errorf("reading suppression: %w", err)
-	}
-	a.take(&m)
-	return a, nil
-}
-
-// apply runs the state machine and writes what came of it, with one event a
-// transition.
-func (x Alarms) apply(ctx context.Context, w *writing, a *Alarm, in alarm.Input, comment string, fresh bool) ([]string, error) {
-	m := a.machine()
-	names, err := m.Apply(in, w.now.UnixMilli())
-	var illegal *alarm.Illegal
-	if errors.As(err, &illegal) {
-		return nil, fault.New(fault.Conflict, "%s", illegal.Error())
-	}
-	if err != nil || len(names) == 0 {
-		return nil, err // a repetition is not worth a write
-	}
-	a.take(&m)
-	a.Actor, a.Comment = w.who.Name, comment
-	if fresh {
-		err = x.r.insert(ctx, w, a)
-	} else {
-		err = x.r.put(ctx, w, a)
-	}
-	if err != nil {
-		return nil, err
-	}
-	for _, name := range names {
-		if err := w.record(ctx, change{x.r.aggregate, a.ID, name, a}); err != nil {
-			return nil, err
-		}
-	}
-	return names, nil
 }
 
 // Act does what a person asks of an alarm.
@@ -205,44 +133,6 @@ func (x Alarms) Act(ctx context.Context, who Actor, id string, expected int64, i
 		return nil, err
 	}
 	return a, nil
-}
-
-// Suppress tells the alarms of a line whether its state makes them meaningless,
-// and gives whether they are suppressed now: what the line said before the newest
-// that is known is not news.
-func (x Alarms) Suppress(ctx context.Context, tenant, line plant.ID, on bool, at int64) (holds bool, names []string, err error) {
-	err = x.s.write(ctx, System(tenant), func(ctx context.Context, w *writing) error {
-		if _, err := w.tx.Exec(ctx, `INSERT INTO alarm_suppressions AS s (line_id, suppressed, at) VALUES ($1, $2, $3)
-			ON CONFLICT (line_id) DO UPDATE SET suppressed = $2, at = $3 WHERE s.at < $3`, line, on, time.UnixMilli(at)); err != nil {
-			return x.r.refused("suppressing", err)
-		}
-		if err := w.tx.QueryRow(ctx, "SELECT suppressed FROM alarm_suppressions WHERE line_id = $1", line).Scan(&holds); err != nil {
-			return fmt.Errorf("reading suppression: %w", err)
-		}
-		in := alarm.Input{Action: alarm.Unsuppress}
-		if holds {
-			in.Action = alarm.Suppress
-		}
-		names, err = x.each(ctx, w, in, "line_id = $1 AND suppressed <> $2", line, holds)
-		return err
-	})
-	return holds, names, err
-}
-
-// each applies an input to all alarms for which a condition holds.
-func (x Alarms) each(ctx context.Context, w *writing, in alarm.Input, where string, args ...any) (names []string, err error) {
-	list, err := x.query(ctx, w.tx, " WHERE "+where+" ORDER BY id FOR UPDATE", args...)
-	if err != nil {
-		return nil, err
-	}
-	for _, a := range list {
-		n, err := x.apply(ctx, w, a, in, "", false)
-		if err != nil {
-			return nil, err
-		}
-		names = append(names, n...)
-	}
-	return names, nil
 }
 
 // EndShelves ends the timed shelves of a tenant whose time is over, and gives

@@ -52,10 +52,7 @@ func TestAlarmLife(t *testing.T) {
 	f.now = func() time.Time { return clock }
 	who := f.tenant("acme")
 	l := f.line(who, "l1")
-	x := &Sensor{SensorFields: SensorFields{Key: "t1", Name: "t1", Unit: "degC", Kind: "temperature", LineID: &l.ID}}
-	if err := f.Sensors().Create(t.Context(), who, x); err != nil {
-		t.Fatal(err)
-	}
+	x := f.sensorOn(who, "t1", &l.ID)
 	alarms, ctx := f.Alarms(), t.Context()
 	id := plant.NameID(x.ID, "alarm", "limit_hh")
 	signal := func(at int64, ended bool) string {
@@ -101,12 +98,12 @@ func TestAlarmLife(t *testing.T) {
 	f.tenant("quiet")
 	n, err = alarms.EndAllShelves(ctx)
 	step("time over", fmt.Sprint(n, err), "1 <nil>", "active")
-	holds, names, err := alarms.Suppress(ctx, who.Tenant, l.ID, true, 1000)
+	holds, names, err := alarms.Suppress(ctx, who.Tenant, l.ID, true, 1000, 1001)
 	step("cleaning", fmt.Sprint(holds, names, err), "true [AlarmSuppressed] <nil>", "suppressed")
-	holds, names, err = alarms.Suppress(ctx, who.Tenant, l.ID, false, 999)
+	holds, names, err = alarms.Suppress(ctx, who.Tenant, l.ID, false, 999, 1500)
 	step("an old state", fmt.Sprint(holds, names, err), "true [] <nil>", "suppressed")
 	step("kept while cleaning", signal(400, true), "AlarmCleared", "suppressed")
-	holds, names, err = alarms.Suppress(ctx, who.Tenant, l.ID, false, 2000)
+	holds, names, err = alarms.Suppress(ctx, who.Tenant, l.ID, false, 2000, 2001)
 	step("clean", fmt.Sprint(holds, names, err), "false [AlarmUnsuppressed] <nil>", "cleared")
 	step("out of service", fmt.Sprint(act(alarm.Input{Action: alarm.TakeOut}, "no probe")), "<nil>", "out_of_service")
 
@@ -151,8 +148,9 @@ func TestAlarmLife(t *testing.T) {
 func TestAlarmOfALineThatIsCleaned(t *testing.T) {
 	f := newFixture(t)
 	who := f.tenant("acme")
-	l, x := f.line(who, "l1"), f.sensor(who, "t1")
-	if _, _, err := f.Alarms().Suppress(t.Context(), who.Tenant, l.ID, true, 10); err != nil {
+	l := f.line(who, "l1")
+	x := f.sensorOn(who, "t1", &l.ID)
+	if _, _, err := f.Alarms().Suppress(t.Context(), who.Tenant, l.ID, true, 10, 10); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := f.Alarms().Signal(t.Context(), who.Tenant, Signal{Sensor: x.ID, Line: l.ID, Kind: plant.AnomalyLimitH, At: 20, Since: 20}); err != nil {
@@ -173,12 +171,14 @@ func TestAlarmPages(t *testing.T) {
 	kinds := []plant.AnomalyKind{plant.AnomalyLimitLL, plant.AnomalyLimitL, plant.AnomalyLimitH, plant.AnomalyLimitHH, plant.AnomalyRange}
 	var sensors []*Sensor
 	for i := range 5 {
-		sensors = append(sensors, f.sensor(who, fmt.Sprint("s", i)))
+		on := &l.ID
+		if i%2 != 0 {
+			on = nil
+		}
+		sensors = append(sensors, f.sensorOn(who, fmt.Sprint("s", i), on))
 		for j, k := range kinds {
 			g := Signal{Sensor: sensors[i].ID, Kind: k, At: 1000 * int64(1+(i+j)/2), Since: 1000 * int64(1+(i+j)/2)}
-			if i%2 == 0 {
-				g.Line = l.ID
-			}
+			g.Line = at(on)
 			if _, err := f.Alarms().Signal(t.Context(), who.Tenant, g); err != nil {
 				t.Fatal(err)
 			}

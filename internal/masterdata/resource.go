@@ -30,6 +30,9 @@ type resource[T any] struct {
 	// load and save deal with what lies in other tables; nil: nothing does.
 	load func(ctx context.Context, tx pgx.Tx, things []*T) error
 	save func(ctx context.Context, tx pgx.Tx, thing *T) error
+	// along does what goes with a change, before it is written; after is nil where the
+	// thing is removed, and may be completed otherwise. nil: nothing goes with it.
+	along func(ctx context.Context, w *writing, before, after *T) error
 	// entry gives the directory's form; nil: not in the directory.
 	entry func(tenant plant.ID, thing *T) any
 }
@@ -138,6 +141,11 @@ func (r *resource[T]) update(ctx context.Context, w *writing, idOrKey string, ex
 	if same(reflect.ValueOf(&before), reflect.ValueOf(thing)) {
 		return thing, nil
 	}
+	if r.along != nil {
+		if err := r.along(ctx, w, &before, thing); err != nil {
+			return nil, err
+		}
+	}
 	if err := r.put(ctx, w, thing); err != nil {
 		return nil, err
 	}
@@ -159,6 +167,11 @@ func (r *resource[T]) remove(ctx context.Context, w *writing, idOrKey string, ex
 	m := r.meta(thing)
 	if expected != AnyVersion && expected != m.Version {
 		return fault.New(fault.PreconditionFailed, "the %s is at version %d", r.words(), m.Version)
+	}
+	if r.along != nil {
+		if err := r.along(ctx, w, thing, nil); err != nil {
+			return err
+		}
 	}
 	if _, err := w.tx.Exec(ctx, "DELETE FROM "+r.table+" WHERE id = $1", m.ID); err != nil {
 		return r.refused("deleting", err)

@@ -1,6 +1,7 @@
 package masterdata
 
 import (
+	"context"
 	"time"
 
 	"github.com/foodflow/foodflow/internal/directory"
@@ -11,6 +12,7 @@ import (
 type Sensor struct {
 	Meta
 	SensorFields
+	epoch int64 // see directory.Sensor
 }
 
 // SensorFields is what a user says of a sensor.
@@ -40,12 +42,12 @@ func (s *Store) Sensors() set[Sensor] {
 func sensorResource() *resource[Sensor] {
 	return &resource[Sensor]{
 		table: "sensors", aggregate: directory.KindSensor, noun: "Sensor",
-		columns: []string{"line_id", "key", "name", "unit", "kind", "limit_ll", "limit_l", "limit_h", "limit_hh", "range_min", "range_max", "deadband", "on_delay_ms", "off_delay_ms", "detect"},
+		columns: []string{"line_id", "key", "name", "unit", "kind", "limit_ll", "limit_l", "limit_h", "limit_hh", "range_min", "range_max", "deadband", "on_delay_ms", "off_delay_ms", "detect", "epoch"},
 		meta:    func(x *Sensor) *Meta { return &x.Meta },
 		bind: func(x *Sensor) []any {
-			return []any{&x.LineID, &x.Key, &x.Name, &x.Unit, &x.Kind, &x.LL, &x.L, &x.H, &x.HH, &x.RangeMin, &x.RangeMax, &x.Deadband, &x.OnDelayMS, &x.OffDelayMS, &x.Detect}
+			return []any{&x.LineID, &x.Key, &x.Name, &x.Unit, &x.Kind, &x.LL, &x.L, &x.H, &x.HH, &x.RangeMin, &x.RangeMax, &x.Deadband, &x.OnDelayMS, &x.OffDelayMS, &x.Detect, &x.epoch}
 		},
-		check: checkSensor, entry: sensorEntry,
+		check: checkSensor, along: endAlarms, entry: sensorEntry,
 	}
 }
 
@@ -71,11 +73,72 @@ func checkSensor(x *Sensor) *rules {
 	return &r
 }
 
+// endAlarms ends the alarms that the stream will say nothing more of: all, when the
+// sensor leaves its line, since what is found there is another detector's; those of a
+// limit that is taken off; and all when the sensor is deleted. A new epoch begins
+// then, in which limits say anew what holds.
+func endAlarms(ctx context.Context, w *writing, before, after *Sensor) error {
+	alarms := Alarms{r: alarmResource()}
+	if after == nil {
+		return alarms.end(ctx, w, before.ID, before.epoch+1, alarmKinds(), "the sensor was deleted")
+	}
+	kinds, why := []string(nil), "the sensor went to another line"
+	if at(before.LineID) != at(after.LineID) {
+		kinds = alarmKinds()
+	} else {
+		why = "the limit was taken off"
+		was := before.limits()
+		for i, l := range after.limits() {
+			if was[i].set && !l.set {
+				kinds = append(kinds, l.kind.String())
+			}
+		}
+	}
+	if kinds == nil {
+		return nil
+	}
+	after.epoch++
+	return alarms.end(ctx, w, after.ID, after.epoch, kinds, why)
+}
+
+// limit says whether a limit is set, and what its alarm is.
+type limit struct {
+	kind plant.AnomalyKind
+	set  bool
+}
+
+func (x *Sensor) limits() []limit {
+	return []limit{
+		{plant.AnomalyLimitLL, x.LL != nil},
+		{plant.AnomalyLimitL, x.L != nil},
+		{plant.AnomalyLimitH, x.H != nil},
+		{plant.AnomalyLimitHH, x.HH != nil},
+		{plant.AnomalyRange, x.RangeMin != nil},
+		{plant.AnomalyRange, x.RangeMax != nil},
+	}
+}
+
+// alarmKinds are the kinds of findings that are alarms.
+func alarmKinds() (kinds []string) {
+	for k := plant.AnomalyLimitLL; k.IsLimit(); k++ {
+		kinds = append(kinds, k.String())
+	}
+	return kinds
+}
+
+// at gives an id that may be missing: zero then.
+func at(id *plant.ID) plant.ID {
+	if id == nil {
+		return plant.ID{}
+	}
+	return *id
+}
+
 func sensorEntry(tenant plant.ID, x *Sensor) any {
 	e := directory.Sensor{
 		ID: x.ID, Tenant: tenant, Key: x.Key, Name: x.Name, Unit: x.Unit, Kind: x.Kind,
 		LL: x.LL, L: x.L, H: x.H, HH: x.HH, RangeMin: x.RangeMin, RangeMax: x.RangeMax,
-		Deadband: x.Deadband, OnDelayMS: x.OnDelayMS, OffDelayMS: x.OffDelayMS, Detect: x.Detect,
+		Deadband: x.Deadband, OnDelayMS: x.OnDelayMS, OffDelayMS: x.OffDelayMS, Detect: x.Detect, Epoch: x.epoch,
 	}
 	if x.LineID != nil {
 		e.Line = *x.LineID

@@ -62,7 +62,12 @@ func (f fixture) tenant(key string) Actor {
 
 func (f fixture) sensor(who Actor, key string) *Sensor {
 	f.t.Helper()
-	x := &Sensor{SensorFields: SensorFields{Key: key, Name: key, Unit: "degC", Kind: "temperature"}}
+	return f.sensorOn(who, key, nil)
+}
+
+func (f fixture) sensorOn(who Actor, key string, line *plant.ID) *Sensor {
+	f.t.Helper()
+	x := &Sensor{SensorFields: SensorFields{Key: key, Name: key, Unit: "degC", Kind: "temperature", LineID: line}}
 	if err := f.Sensors().Create(f.t.Context(), who, x); err != nil {
 		f.t.Fatal(err)
 	}
