@@ -54,6 +54,9 @@ func beDoor(limits string) error {
 	}
 	cfg := DefaultConfig()
 	cfg.ReadTimeout = hostileReadTimeout
+	if limits == "off" {
+		cfg.ReadTimeout = 5 * time.Minute // nor does time bound what it takes in
+	}
 	s := New(cfg, svc, slog.New(slog.DiscardHandler))
 	if err := s.Start(context.Background(), func(err error) { panic(err) }); err != nil {
 		return err
@@ -67,7 +70,7 @@ func beDoor(limits string) error {
 type process struct {
 	addr, key string
 	cmd       *exec.Cmd
-	end       func()
+	end, kill func()
 }
 
 func startDoor(t *testing.T, limits string) *process {
@@ -96,6 +99,11 @@ func startDoor(t *testing.T, limits string) *process {
 	}
 	if _, err := fmt.Sscan(line, &p.addr, &p.key); err != nil {
 		t.Fatal(err)
+	}
+	p.kill = func() {
+		_ = p.cmd.Process.Kill()
+		in.Close()
+		_ = p.cmd.Wait() // it was killed, which Wait calls an error
 	}
 	p.end = func() {
 		in.Close()
