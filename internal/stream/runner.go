@@ -95,6 +95,9 @@ func (r *Runner) Run(ctx context.Context) error {
 	r.cl, r.log = cl, &commitLog{cl: cl, group: r.cfg.Group}
 	if err := r.describe(ctx); err != nil {
 		cl.CloseAllowingRebalance()
+		if ctx.Err() != nil {
+			return nil // told to stop before it began: nothing is left undone
+		}
 		return err
 	}
 	close(r.opened)

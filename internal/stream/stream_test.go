@@ -64,7 +64,7 @@ func (w *world) runUntilDone(rows int) bool {
 		if life > 5 {
 			w.t.Fatal("the job does not get through")
 		}
-		ctx, cancel := context.WithTimeout(w.t.Context(), 20*time.Second)
+		ctx, cancel := context.WithTimeout(w.t.Context(), patience)
 		done := make(chan error, 1)
 		go func() { done <- w.runner(nil).Run(ctx) }()
 		tick := time.NewTicker(3 * time.Millisecond)
@@ -159,7 +159,7 @@ func TestGenerations(t *testing.T) {
 	w.store.tokens, w.store.rows = map[string]bool{}, map[string]int{}
 	w.runUntilDone(100) // a raised generation reprocesses everything
 	w.cfg.Generation = 0
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	err := w.runner(nil).Run(ctx)
 	if err == nil || !strings.Contains(err.Error(), "generation 1") {

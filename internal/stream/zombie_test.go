@@ -47,7 +47,7 @@ func (w *world) freeze(rows int) {
 	go func() { ended <- zombie.Run(ctx) }()
 	select {
 	case <-held:
-	case <-time.After(20 * time.Second):
+	case <-time.After(patience):
 		w.t.Fatal("the member never got to an insert")
 	}
 	way.Set(testkit.BlackHole)
