@@ -35,7 +35,7 @@ func TestReadTopicPastRetention(t *testing.T) {
 	if r, err := adm.DeleteRecords(t.Context(), gone); err != nil || r.Error() != nil {
 		t.Fatal(err, r.Error())
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	var read int64
 	err = ReadTopic(ctx, cfg, "a", func(int32, int64, []byte) error {

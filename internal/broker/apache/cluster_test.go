@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -16,6 +17,7 @@ import (
 
 	"github.com/foodflow/foodflow/internal/broker"
 	"github.com/foodflow/foodflow/internal/broker/apache"
+	"github.com/foodflow/foodflow/internal/lifecycle"
 	"github.com/foodflow/foodflow/internal/testkit"
 )
 
@@ -90,7 +92,12 @@ func TestRollingRestart(t *testing.T) {
 
 // When one broker can't start, the others don't stay behind.
 func TestFailedStartLeavesNothingRunning(t *testing.T) {
-	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	// A port that stays free once it is given back: no outgoing connection gets it.
+	port, err := lifecycle.FreePort("127.0.0.1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	taken, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
 	if err != nil {
 		t.Fatal(err)
 	}
