@@ -37,6 +37,7 @@ type resource[T, F any] struct {
 	meta            func(*T) *masterdata.Meta
 	key             func(*T) string
 	write           Roles
+	read            Roles // nil: readers
 	// bookkept things hold times that move without a new version: who has the
 	// version may still not have those, so a read is never answered 304.
 	bookkept bool
@@ -129,6 +130,13 @@ func expected(ifMatch string) (int64, error) {
 	return v, nil
 }
 
+func (r *resource[T, F]) readers() Roles {
+	if r.read != nil {
+		return r.read
+	}
+	return readers()
+}
+
 func (r *resource[T, F]) op(method, suffix, id, summary string) huma.Operation {
 	return huma.Operation{Method: method, Path: r.path + suffix, OperationID: id + "-" + r.noun, Summary: summary, Tags: []string{r.tag}}
 }
@@ -144,7 +152,7 @@ func crudRoutes[T, F any, L lister](s *Server, r *resource[T, F]) {
 
 // listRoute is apart from the others because its input differs by resource.
 func listRoute[T, F any, L lister](s *Server, r *resource[T, F]) {
-	handle(s, readers(), r.op(http.MethodGet, "", "list", "List "+r.tag), func(ctx context.Context, in *L) (*listOut[T], error) {
+	handle(s, r.readers(), r.op(http.MethodGet, "", "list", "List "+r.tag), func(ctx context.Context, in *L) (*listOut[T], error) {
 		who := principal(ctx)
 		base, where := (*in).base(), (*in).where()
 		p := masterdata.Page{Limit: base.Limit, Where: where}
@@ -185,10 +193,10 @@ func (r *resource[T, F]) getRoute(s *Server) {
 	}
 	op := r.op(http.MethodGet, "/{id}", "get", "Read "+one(r.noun))
 	if r.bookkept {
-		handle(s, readers(), op, func(ctx context.Context, in *wholeIn) (*oneOut[T], error) { return get(ctx, in.ID) })
+		handle(s, r.readers(), op, func(ctx context.Context, in *wholeIn) (*oneOut[T], error) { return get(ctx, in.ID) })
 		return
 	}
-	handle(s, readers(), op, func(ctx context.Context, in *oneIn) (*oneOut[T], error) { return get(ctx, in.ID) })
+	handle(s, r.readers(), op, func(ctx context.Context, in *oneIn) (*oneOut[T], error) { return get(ctx, in.ID) })
 }
 
 func (r *resource[T, F]) createRoute(s *Server) {
@@ -269,6 +277,9 @@ func merge[F any](current F, patch []byte) (F, error) {
 	if err := decodeJSON(patch, &change); err != nil || change == nil {
 		return out, fault.New(fault.BadRequest, "the body must be a JSON object")
 	}
+	if where, found := repeated(patch); found {
+		return out, fault.NewInvalid(fault.Item{Location: where, Rule: "duplicate", Message: twice})
+	}
 	if it, found := unkeepable(change, ""); found {
 		return out, fault.NewInvalid(it)
 	}
@@ -313,7 +324,9 @@ func unknownField(t reflect.Type, v any) string {
 			if !ok {
 				return name
 			}
-			if deeper := unknownField(field, within); deeper != "" {
+			if deeper := unknownField(field, within); strings.HasPrefix(deeper, "[") {
+				return name + deeper
+			} else if deeper != "" {
 				return name + "." + deeper
 			}
 		}
@@ -323,7 +336,7 @@ func unknownField(t reflect.Type, v any) string {
 		}
 		for i, item := range v {
 			if deeper := unknownField(t.Elem(), item); deeper != "" {
-				return strconv.Itoa(i) + "." + deeper
+				return "[" + strconv.Itoa(i) + "]." + deeper
 			}
 		}
 	}

@@ -25,7 +25,8 @@ const (
 // entry, and a megabyte of {} would be a million errors. No thing has as many.
 const maxEntries = 50_000
 
-// unmarshal is json.Unmarshal that refuses, by name, what could not be kept.
+// unmarshal is json.Unmarshal that refuses, by name, what could not be kept, and
+// what is said twice.
 func unmarshal(text []byte, into any) error {
 	err := json.Unmarshal(text, into)
 	if _, any := into.(*any); !any { // huma asks twice: for the schema, then for the type
@@ -33,6 +34,11 @@ func unmarshal(text []byte, into any) error {
 	}
 	if err == nil && entries(*into.(*any)) > maxEntries {
 		return errors.New(tooMany + at + "body")
+	}
+	if err == nil {
+		if where, found := repeated(text); found {
+			return errors.New(twice + at + where)
+		}
 	}
 	large := new(json.UnmarshalTypeError)
 	if !errors.As(err, &large) && (err != nil || !bytes.Contains(text, []byte(`\u0000`))) {
@@ -54,6 +60,9 @@ func keptItem(text string) (fault.Item, bool) {
 	}
 	if where, ok := strings.CutPrefix(text, tooMany+at); ok {
 		return fault.Item{Location: where, Rule: "max_items", Message: tooMany}, true
+	}
+	if where, ok := strings.CutPrefix(text, twice+at); ok {
+		return fault.Item{Location: where, Rule: "duplicate", Message: twice}, true
 	}
 	where, ok := strings.CutPrefix(text, largeNumber+at)
 	return fault.Item{Location: where, Rule: "not_finite", Message: largeNumber}, ok
