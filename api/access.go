@@ -12,6 +12,7 @@ import (
 	"github.com/danielgtaylor/huma/v2/adapters/humachi"
 
 	"github.com/foodflow/foodflow/api/auth"
+	"github.com/foodflow/foodflow/internal/directory"
 	"github.com/foodflow/foodflow/internal/fault"
 	"github.com/foodflow/foodflow/internal/masterdata"
 	"github.com/foodflow/foodflow/internal/postgres"
@@ -38,6 +39,22 @@ func senders() Roles {
 	return Roles{masterdata.RoleAdmin, masterdata.RoleManager, masterdata.RoleOperator, masterdata.RoleIngest}
 }
 func anyone() Roles { return masterdata.Roles() }
+
+// aboutPeople are the kinds of things whose events tell of persons and of what opens
+// doors: e-mail addresses, names, who may do what. They are for those who may list
+// the things themselves.
+func aboutPeople() []string { return []string{masterdata.KindUser, directory.KindAPIKey} }
+
+// withheld are the kinds of things of whose events a caller is not told.
+func withheld(who auth.Principal) []string {
+	if slices.ContainsFunc(who.Roles, func(role string) bool { return slices.Contains(managers(), role) }) {
+		return nil
+	}
+	return aboutPeople()
+}
+
+// withheldText says so in the document.
+const withheldText = "Events of users and API keys come to the roles admin and manager only."
 
 // rolesExtension is where an operation keeps its roles.
 const rolesExtension = "x-roles"

@@ -15,7 +15,7 @@ type createdKey struct {
 
 func (s *Server) keyRoutes() {
 	r := &resource[masterdata.APIKey, masterdata.APIKeyFields]{
-		path: "/api/v1/api-keys", noun: "api-key", tag: "api keys", things: keyThings{s.Store.APIKeys()}, write: admins(), bookkept: true,
+		path: "/api/v1/api-keys", noun: "api-key", tag: "api keys", things: keyThings{s.Store.APIKeys()}, read: managers(), write: admins(), bookkept: true,
 		fields: func(x *masterdata.APIKey) *masterdata.APIKeyFields { return &x.APIKeyFields },
 		meta:   func(x *masterdata.APIKey) *masterdata.Meta { return &x.Meta },
 		key:    func(x *masterdata.APIKey) string { return x.Public },

@@ -45,7 +45,7 @@ func (in *eventsIn) filter(now time.Time) (f masterdata.EventFilter, err error) 
 }
 
 func (s *Server) eventRoutes() {
-	op := huma.Operation{Method: http.MethodGet, Path: "/api/v1/events", OperationID: "list-events", Summary: "Read the event store, newest first", Tags: []string{"events"}}
+	op := huma.Operation{Method: http.MethodGet, Path: "/api/v1/events", OperationID: "list-events", Summary: "Read the event store, newest first", Tags: []string{"events"}, Description: withheldText}
 	type eventsOut struct{ Body Page[*masterdata.Event] }
 	handle(s, readers(), op, func(ctx context.Context, in *eventsIn) (*eventsOut, error) {
 		who := principal(ctx)
@@ -53,6 +53,7 @@ func (s *Server) eventRoutes() {
 		if err != nil {
 			return nil, err
 		}
+		f.Without = withheld(who)
 		c := s.cursors(who.Tenant.String(), op.Path, in.Type, in.AggregateType, in.AggregateID, in.From, in.To)
 		position, err := c.read(in.Cursor)
 		if err != nil {

@@ -49,6 +49,8 @@ const streamText = `Server-Sent Events, or a WebSocket when asked to upgrade: an
 
 A message is ` + "`{\"id\",\"kind\",\"data\"}`" + ` on a WebSocket; as an event the kind is its name and the id its id. The first is ` + "`hello`" + `. Reconnecting with the last id (Last-Event-ID, or last_event_id) gives what came since; ` + "`reset`" + ` says that it can't be had whole, so read the lists anew. ` + "`bye`" + ` (or the close reason) says why a stream ended: expired, slow, stopping. A silence is broken by a comment (a ping) every 15 seconds.
 
+` + withheldText + `
+
 Browsers can't set headers on a WebSocket: offer the subprotocols ` + "`foodflow.v1`" + ` and ` + "`foodflow.bearer.<access token>`" + ` (or ` + "`foodflow.key.<API key>`" + `); the answer chooses the first. A WebSocket from an origin that is neither this host nor on the CORS list is refused.`
 
 func (s *Server) streamRoute() {
@@ -101,7 +103,7 @@ func (s *Server) originAllowed(r *http.Request) bool {
 }
 
 func (s *Server) filter(ctx context.Context, in *streamIn) (live.Filter, error) {
-	f := live.Filter{Kinds: map[string]bool{}, Sensors: map[plant.ID]plant.ID{}, Sample: time.Duration(in.SampleMS) * time.Millisecond}
+	f := live.Filter{Kinds: map[string]bool{}, Without: withheld(principal(ctx)), Sensors: map[plant.ID]plant.ID{}, Sample: time.Duration(in.SampleMS) * time.Millisecond}
 	for _, k := range in.Kinds {
 		f.Kinds[k] = true
 	}

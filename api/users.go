@@ -34,7 +34,7 @@ const usersPath = "/api/v1/users"
 
 func (s *Server) userRoutes() {
 	r := &resource[masterdata.User, masterdata.UserFields]{
-		path: usersPath, noun: "user", tag: "users", things: s.Store.Users(), write: admins(), bookkept: true,
+		path: usersPath, noun: "user", tag: "users", things: s.Store.Users(), read: managers(), write: admins(), bookkept: true,
 		fields: func(x *masterdata.User) *masterdata.UserFields { return &x.UserFields },
 		meta:   func(x *masterdata.User) *masterdata.Meta { return &x.Meta },
 		key:    func(x *masterdata.User) string { return x.Email },

@@ -34,6 +34,7 @@ type Message struct {
 	Data json.RawMessage `json:"data" doc:"by kind: Anomaly, OEEPart, Event (also of alarms), Reading; of hello, reset and bye an object that says why"`
 
 	tenant, line, sensor plant.ID
+	aggregate            string // of events: what kind of thing it is of
 }
 
 // Decoder reads records; schemas.Codec is one.
@@ -132,7 +133,7 @@ func decode(dec Decoder, dir *directory.Store, e *broker.Entry) (d draft, err er
 		if err := dec.DecodeDomainEvent(e.Value, v); err != nil {
 			return d, err
 		}
-		d.Message = Message{Kind: KindEvent, tenant: v.Tenant, line: lineOf(v)}
+		d.Message = Message{Kind: KindEvent, tenant: v.Tenant, line: lineOf(v), aggregate: v.AggregateType}
 		if v.AggregateType == "alarm" {
 			d.Kind = KindAlarm
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/foodflow/foodflow/internal/broker"
@@ -13,6 +14,8 @@ import (
 // Filter is what a listener wants to hear.
 type Filter struct {
 	Kinds map[string]bool
+	// Without are the kinds of things whose events the listener may not hear.
+	Without []string
 	// Line narrows to what concerns one line; zero: all.
 	Line plant.ID
 	// Sensors maps the sensors whose readings are wanted to the Kafka key of
@@ -38,7 +41,7 @@ type Sub struct {
 // wants says whether a message is for this listener; it notes the reading it
 // lets through, and for readings h.mu is held.
 func (s *Sub) wants(m *Message) bool {
-	if m.tenant != s.tenant || !s.filter.Kinds[m.Kind] {
+	if m.tenant != s.tenant || !s.filter.Kinds[m.Kind] || slices.Contains(s.filter.Without, m.aggregate) {
 		return false
 	}
 	if m.Kind != KindReading {

@@ -30,6 +30,7 @@ type EventFilter struct {
 	Type          string
 	AggregateType string
 	Aggregate     plant.ID
+	Without       []string  // events of these kinds of things are left out
 	From, To      time.Time // [From, To)
 	BeforeTS      time.Time
 	BeforeID      plant.ID
@@ -48,6 +49,9 @@ func (s *Store) Events(ctx context.Context, tenant plant.ID, f EventFilter) (eve
 	}
 	if !f.Aggregate.IsZero() {
 		c.add("aggregate_id = %s", f.Aggregate)
+	}
+	if len(f.Without) > 0 {
+		c.add("aggregate_type <> ALL (%s)", f.Without)
 	}
 	c.span("ts", f.From, f.To)
 	if !f.BeforeTS.IsZero() {

@@ -29,6 +29,9 @@ func Roles() []string {
 	return []string{RoleAdmin, RoleManager, RoleOperator, RoleViewer, RoleIngest}
 }
 
+// KindUser is what events call a user.
+const KindUser = "user"
+
 // User is a person, or a program that logs in like one.
 type User struct {
 	Meta
@@ -55,7 +58,7 @@ type Users struct{ set[User] }
 
 func userResource() *resource[User] {
 	return &resource[User]{
-		table: "users", aggregate: "user", noun: "User",
+		table: "users", aggregate: KindUser, noun: "User",
 		columns: []string{"email", "name", "role", "active", "last_login_at", "password_hash"},
 		meta:    func(u *User) *Meta { return &u.Meta },
 		bind:    func(u *User) []any { return []any{&u.Email, &u.Name, &u.Role, &u.Active, &u.LastLoginAt, &u.Hash} },
