@@ -105,6 +105,9 @@ func (s *Service) Still(p directory.Principal) error {
 // put to use.
 func (s *Service) Using(p directory.Principal) { s.dir.Using(p, s.now()) }
 
+// Admits says whether anything of a tenant may be taken at all.
+func (s *Service) Admits(tenant plant.ID) error { return s.dir.Admits(tenant) }
+
 // Begin lends an empty batch; End takes it back.
 func (s *Service) Begin(tenant plant.ID, kind Kind) *Batch {
 	b, _ := s.batches.Get().(*Batch)

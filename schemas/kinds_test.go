@@ -211,6 +211,9 @@ func drawDeadLetter(t *rapid.T) any {
 	for range rapid.IntRange(0, 3).Draw(t, "headers") {
 		d.Headers = append(d.Headers, Header{rapid.String().Draw(t, "header"), bytes.Draw(t, "header value")})
 	}
+	if rapid.Bool().Draw(t, "marked") {
+		d.Mark = &LetterMark{State: rapid.String().Draw(t, "state"), Run: drawID(t, "run"), After: drawID(t, "after"), LeaseMS: rapid.Int64().Draw(t, "lease")}
+	}
 	return d
 }
 

@@ -21,6 +21,17 @@ type DeadLetter struct {
 	Reason    string   `avro:"reason"`
 	Detail    string   `avro:"detail"`
 	FailedAt  int64    `avro:"failed_at"`
+	// Mark, when set, makes this no letter but a note of what became of it.
+	Mark *LetterMark `avro:"mark" json:"-"`
+}
+
+// LetterMark is a note about a dead letter: package letter reads and writes them.
+type LetterMark struct {
+	State string   `avro:"state"`
+	Run   plant.ID `avro:"run"`
+	// After is the run whose last mark a claim follows; the zero id for none.
+	After   plant.ID `avro:"after"`
+	LeaseMS int64    `avro:"lease_ms"`
 }
 
 // DeadLetterID derives a dead letter's id from where the record stood.

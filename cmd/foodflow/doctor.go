@@ -16,6 +16,7 @@ import (
 	"github.com/foodflow/foodflow/internal/broker"
 	"github.com/foodflow/foodflow/internal/config"
 	"github.com/foodflow/foodflow/internal/doctor"
+	"github.com/foodflow/foodflow/internal/letter"
 	"github.com/foodflow/foodflow/internal/migrate"
 	"github.com/foodflow/foodflow/internal/outbox"
 	"github.com/foodflow/foodflow/internal/postgres"
@@ -139,6 +140,13 @@ func (c *doctorCmd) slots(ctx context.Context) int {
 func (c *doctorCmd) stores(e *env) (checks []doctor.Check) {
 	if len(c.Kafka.Brokers) > 0 {
 		checks = append(checks, broker.Checkup(c.Kafka.config(), c.Group)...)
+		var open func(context.Context) (letter.Codec, error)
+		if c.Registry.URL != "" {
+			open = func(ctx context.Context) (letter.Codec, error) {
+				return newRole(e, "doctor", "").codec(ctx, c.Registry, "")
+			}
+		}
+		checks = append(checks, letter.Checkup(c.Kafka.config(), open))
 	}
 	broken := func(name string, err error) doctor.Check {
 		return doctor.Check{Name: name, Run: func(context.Context) []doctor.Finding { return faults(err) }}

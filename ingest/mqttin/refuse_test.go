@@ -10,6 +10,7 @@ import (
 
 	"github.com/foodflow/foodflow/ingest"
 	"github.com/foodflow/foodflow/ingest/mqttin"
+	"github.com/foodflow/foodflow/internal/broker"
 	"github.com/foodflow/foodflow/internal/directory"
 	"github.com/foodflow/foodflow/internal/fault"
 	"github.com/foodflow/foodflow/internal/plant"
@@ -156,15 +157,24 @@ func TestLettersAgain(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	producer, err := broker.OpenProducer(d.kafka)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(producer.Close)
 	replay := func() (taken, refused int) {
 		for _, l := range d.letters() {
 			if !mqttin.IsLetter(&l) {
 				t.Errorf("%s is a letter of another door", l.Topic)
 			}
-			switch err := mqttin.Again(t.Context(), svc, &l); fault.KindOf(err) {
+			msgs, err := mqttin.Messages(svc, &l)
+			switch fault.KindOf(err) {
 			case fault.Invalid, fault.BadRequest:
 				refused++
 			default:
+				if err == nil {
+					err = producer.Publish(t.Context(), msgs)
+				}
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -193,9 +203,23 @@ func TestLettersAgain(t *testing.T) {
 	if len(identities) != 4 || len(d.readings()) != 8 {
 		t.Errorf("%d readings, of %d identities, want 8 of 4: copies count once", len(d.readings()), len(identities))
 	}
-	for _, l := range []schemas.DeadLetter{{Topic: "mqtt:x"}, {Topic: "mqtt:ff/v1/nobody/temp", Value: &[]byte{'1'}}, {Topic: "mqtt:ff/v1/acme/temp"}} {
-		if err := mqttin.Again(t.Context(), svc, &l); err == nil {
+	one := &[]byte{'1'}
+	for _, l := range []schemas.DeadLetter{
+		{Topic: "mqtt:x"},
+		{Topic: "mqtt:ff/v1/nobody/temp", Value: one},
+		{Topic: "mqtt:ff/v1/acme/temp"},
+		{Topic: "mqtt:ff/v1/" + plant.NewID().String() + "/temp", Value: one},
+	} {
+		if _, err := mqttin.Messages(svc, &l); err == nil {
 			t.Errorf("%+v is taken", l)
 		}
+	}
+	late := schemas.DeadLetter{Topic: "mqtt:ff/v1/acme/late", TS: before, Value: one}
+	if _, err := mqttin.Messages(svc, &late); err != nil {
+		t.Error(err)
+	}
+	d.apply(directory.Tenant{ID: d.acme.id, Key: "acme", Suspended: true})
+	if _, err := mqttin.Messages(svc, &late); fault.KindOf(err) != fault.Forbidden {
+		t.Errorf("of a tenant that is suspended: %v", err)
 	}
 }

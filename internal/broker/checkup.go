@@ -23,7 +23,7 @@ const laggard = 1_000_000
 const newMetadata = 10
 
 // Checkup looks at a cluster: whether it answers and knows what is needed, its
-// topics, its clock, how far a group is behind, and what waits as dead letters.
+// topics, its clock, and how far a group is behind.
 func Checkup(c Config, group string) []doctor.Check {
 	with := func(look func(ctx context.Context, cl *kgo.Client, adm *kadm.Client) ([]doctor.Finding, error)) func(context.Context) []doctor.Finding {
 		return func(ctx context.Context) []doctor.Finding {
@@ -49,9 +49,6 @@ func Checkup(c Config, group string) []doctor.Check {
 		})},
 		{Name: "kafka.lag", Run: with(func(ctx context.Context, _ *kgo.Client, adm *kadm.Client) ([]doctor.Finding, error) {
 			return checkLag(ctx, adm, group)
-		})},
-		{Name: "kafka.dead_letters", Run: with(func(ctx context.Context, _ *kgo.Client, adm *kadm.Client) ([]doctor.Finding, error) {
-			return checkDeadLetters(ctx, adm)
 		})},
 	}
 }
@@ -198,25 +195,4 @@ func checkLag(ctx context.Context, adm *kadm.Client, group string) ([]doctor.Fin
 		return []doctor.Finding{{Severity: doctor.Warning, What: fmt.Sprintf("group %s is %d records behind", group, behind), Means: "what is shown is late", Mend: "add processors, up to the number of partitions; look at ClickHouse's insert times"}}, nil
 	}
 	return doctor.Fine("group %s has %d members and is %d records behind", group, len(l.Members), behind), nil
-}
-
-func checkDeadLetters(ctx context.Context, adm *kadm.Client) ([]doctor.Finding, error) {
-	starts, err := adm.ListStartOffsets(ctx, TopicDeadLetters)
-	if err != nil {
-		return nil, fmt.Errorf("looking at dead letters: %w", err)
-	}
-	ends, err := adm.ListEndOffsets(ctx, TopicDeadLetters)
-	if err != nil {
-		return nil, fmt.Errorf("looking at dead letters: %w", err)
-	}
-	waiting := int64(0)
-	ends.Each(func(e kadm.ListedOffset) {
-		if s, ok := starts.Lookup(e.Topic, e.Partition); ok && e.Err == nil && s.Err == nil {
-			waiting += e.Offset - s.Offset
-		}
-	})
-	if waiting == 0 {
-		return doctor.Fine("no dead letters"), nil
-	}
-	return []doctor.Finding{{Severity: doctor.Warning, What: fmt.Sprintf("%d dead letters", waiting), Means: "accepted records could not be processed", Mend: "foodflow deadletters list; mend the cause, then foodflow deadletters replay"}}, nil
 }

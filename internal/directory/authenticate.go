@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/foodflow/foodflow/internal/fault"
 	"github.com/foodflow/foodflow/internal/plant"
 )
 
@@ -83,6 +84,19 @@ func (s *Store) holds(k *APIKey, now time.Time) error {
 	}
 	if t.Suspended {
 		return ErrTenantSuspended
+	}
+	return nil
+}
+
+// Admits says whether something of a tenant may be taken by other ways than its
+// keys: not if the tenant is gone or going, nor while it is suspended.
+func (s *Store) Admits(tenant plant.ID) error {
+	t, ok := s.Tenant(tenant)
+	switch {
+	case !ok || t.Deleting:
+		return fault.New(fault.NotFound, "there is no tenant %s", tenant)
+	case t.Suspended:
+		return &fault.Error{Kind: fault.Forbidden, Detail: "the tenant " + tenant.String() + " is suspended", Cause: ErrTenantSuspended}
 	}
 	return nil
 }

@@ -3,6 +3,7 @@ package run
 import (
 	"errors"
 
+	"github.com/foodflow/foodflow/internal/letter"
 	"github.com/foodflow/foodflow/internal/plant"
 	"github.com/foodflow/foodflow/internal/stream"
 	"github.com/foodflow/foodflow/processors/oee"
@@ -29,10 +30,25 @@ type staged struct {
 
 // Fold takes a reading or an event.
 func (t *task) Fold(r *stream.Record) error {
+	if overdue(r) {
+		t.counts.copies++
+		return nil
+	}
 	if r.Input == inputReadings {
 		return t.foldReading(r)
 	}
 	return t.foldEvent(r)
+}
+
+// overdue says that a replay of a dead letter published the record when the letter
+// was no longer its to publish: another one may have done so in between.
+func overdue(r *stream.Record) bool {
+	for i := range r.Headers {
+		if r.Headers[i].Key == letter.HeaderKey {
+			return letter.Overdue(r.Headers[i].Value, r.Timestamp)
+		}
+	}
+	return false
 }
 
 func (t *task) foldReading(r *stream.Record) error {

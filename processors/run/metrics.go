@@ -15,7 +15,7 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 	}
 	m := &Metrics{
 		readings:  c("readings_total", "Readings made durable, copies left out."),
-		copies:    c("copies_total", "Readings and events dropped because the same one came before."),
+		copies:    c("copies_total", "Readings and events dropped because the same one came before, or may have: those of a replay that had lost its letter."),
 		unknown:   c("readings_beyond_window_total", "Readings too old for the anti-replay window to judge; they count."),
 		events:    c("line_events_total", "Line events made durable."),
 		anomalies: c("anomalies_total", "Anomalies found."),
