@@ -32,7 +32,10 @@
 // from and the bounds of every batch since. A new owner loads the snapshot,
 // folds the batches up to the committed offset in silence, flushes the pending
 // batch again with the same bounds, and goes on. Because bounds and order are
-// the same, state and output are the same to the bit.
+// the same, state and output are the same to the bit. Records that were set aside
+// are named in the ledger, and not folded again: what refused them may be mended by
+// then, and a record that only the state knows would make a copy of its replay. Of
+// a batch with more than fifty separate ones they aren't named; a snapshot follows.
 //
 // # Failure behaviour
 //

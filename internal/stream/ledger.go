@@ -15,8 +15,12 @@ var ErrNoSnapshot = errors.New("no such snapshot")
 // errLedger says that commit metadata is not a ledger of ours.
 var errLedger = errors.New("commit metadata is no ledger")
 
-// ledgerPrefix names the version of the encoding.
-const ledgerPrefix = "ff1:"
+// ledgerPrefix names the version of the encoding, deadPrefix that of a ledger with
+// dead records: an older program reads those without.
+const (
+	ledgerPrefix = "ff1:"
+	deadPrefix   = "ff2:"
+)
 
 // maxLedger is the encoded length at which a snapshot is forced. Kafka refuses
 // metadata past 4,096 bytes (offset.metadata.max.bytes).
@@ -33,7 +37,15 @@ type ledger struct {
 	snap       Ref       // zero: empty state at base
 	journal    [][]int64 // upper bounds of the batches since base, oldest first
 	pending    []int64   // upper bounds of the batch being flushed, nil when none
+	// dead are the records of the journal's batches that were set aside, by input,
+	// oldest first; nil when none. What refuses a record can be mended: the next
+	// owner must not fold what it finds good now, since it would take for a copy
+	// what comes when the dead letter is replayed.
+	dead [][]span
 }
+
+// span is [from, to) of an input.
+type span struct{ from, to int64 }
 
 // committed gives the offsets up to which outputs are durable.
 func (l *ledger) committed() []int64 {
@@ -49,6 +61,60 @@ func (l *ledger) rebase(ref Ref, at []int64) {
 	i := slices.IndexFunc(l.journal, func(b []int64) bool { return slices.Equal(b, at) })
 	l.journal = slices.Clone(l.journal[i+1:]) // at is base itself when i is -1
 	l.base, l.snap = slices.Clone(at), ref
+	any := false
+	for i, spans := range l.dead {
+		spans = slices.DeleteFunc(spans, func(s span) bool { return s.to <= at[i] })
+		if len(spans) > 0 {
+			spans[0].from = max(spans[0].from, at[i])
+			any = true
+		}
+		l.dead[i] = spans
+	}
+	if !any {
+		l.dead = nil
+	}
+}
+
+// bury enters dead records, which must lie behind those that are there.
+func (l *ledger) bury(dead []Dead) {
+	if len(dead) > 0 && l.dead == nil {
+		l.dead = make([][]span, len(l.base))
+	}
+	for i := range dead {
+		in, at := dead[i].Record.Input, dead[i].Record.Offset
+		if n := len(l.dead[in]); n > 0 && l.dead[in][n-1].to == at {
+			l.dead[in][n-1].to++
+			continue
+		}
+		l.dead[in] = append(l.dead[in], span{at, at + 1})
+	}
+}
+
+// spans is how many spans bury makes of dead records at most.
+func spans(dead []Dead) (n int) {
+	for i := range dead {
+		if i == 0 || dead[i].Record.Input != dead[i-1].Record.Input || dead[i].Record.Offset != dead[i-1].Record.Offset+1 {
+			n++
+		}
+	}
+	return n
+}
+
+// isDead says whether a record of the journal's batches was set aside.
+func (l *ledger) isDead(input int, offset int64) bool {
+	if l.dead == nil {
+		return false
+	}
+	_, found := slices.BinarySearchFunc(l.dead[input], offset, func(s span, at int64) int {
+		switch {
+		case s.to <= at:
+			return -1
+		case s.from > at:
+			return 1
+		}
+		return 0
+	})
+	return found
 }
 
 // encode gives the metadata string. Offsets are differences to the batch
@@ -73,7 +139,24 @@ func (l *ledger) encode() string {
 	} else {
 		b = appendDelta(append(b, 1), prev, l.pending)
 	}
-	return ledgerPrefix + base64.RawStdEncoding.EncodeToString(b)
+	prefix := ledgerPrefix
+	if l.dead != nil {
+		prefix, b = deadPrefix, l.appendDead(b)
+	}
+	return prefix + base64.RawStdEncoding.EncodeToString(b)
+}
+
+func (l *ledger) appendDead(b []byte) []byte {
+	for i, spans := range l.dead {
+		b = binary.AppendUvarint(b, uint64(len(spans)))
+		at := l.base[i]
+		for _, s := range spans {
+			b = binary.AppendUvarint(b, uint64(s.from-at))
+			b = binary.AppendUvarint(b, uint64(s.to-s.from))
+			at = s.to
+		}
+	}
+	return b
 }
 
 func appendDelta(b []byte, prev, next []int64) []byte {
@@ -86,7 +169,11 @@ func appendDelta(b []byte, prev, next []int64) []byte {
 // decodeLedger reads a metadata string for a slot of n inputs.
 func decodeLedger(s string, n int) (*ledger, error) {
 	rest, ok := strings.CutPrefix(s, ledgerPrefix)
-	if !ok || len(s) > 4096 {
+	withDead := false
+	if !ok {
+		rest, withDead = strings.CutPrefix(s, deadPrefix)
+	}
+	if !ok && !withDead || len(s) > 4096 {
 		return nil, errLedger
 	}
 	raw, err := base64.RawStdEncoding.DecodeString(rest)
@@ -107,6 +194,9 @@ func decodeLedger(s string, n int) (*ledger, error) {
 	}
 	if r.uvarint() == 1 {
 		l.pending = r.bounds(prev)
+	}
+	if withDead {
+		l.dead = r.dead(l.base)
 	}
 	if r.bad || len(r.b) > 0 {
 		return nil, fmt.Errorf("%w: malformed", errLedger)
@@ -133,6 +223,23 @@ func (r *ledgerReader) offset() int64 {
 	v := int64(r.uvarint())
 	r.bad = r.bad || v < 0
 	return v
+}
+
+// dead reads the spans of each input. One at least has some, none is empty, and
+// they don't touch: each ledger has one form.
+func (r *ledgerReader) dead(base []int64) [][]span {
+	out, total := make([][]span, len(base)), 0
+	for i, at := range base {
+		for count := r.uvarint(); count > 0 && !r.bad; count-- {
+			s := span{from: at + r.offset()}
+			s.to = s.from + r.offset()
+			r.bad = r.bad || s.from < at || s.to <= s.from || len(out[i]) > 0 && s.from == at
+			out[i], at = append(out[i], s), s.to
+			total++
+		}
+	}
+	r.bad = r.bad || total == 0
+	return out
 }
 
 // bounds reads one difference per input to prev.

@@ -104,28 +104,17 @@ const startsEvery = 5 * time.Second
 var errDrained = errors.New("drained during recovery")
 
 // finish ends a drained slot: the state is stored if enough was folded since
-// the last snapshot to make the next owner's start quicker by it.
+// the last snapshot to make the next owner's start quicker by it, or if it knows of
+// dead records that the ledger doesn't name.
 func (w *worker) finish(ctx context.Context) error {
-	if w.snap != nil {
-		select {
-		case <-w.snap.done:
-			if err := w.adopt(ctx); err != nil {
-				return err
-			}
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		}
+	if err := w.stored(ctx); err != nil {
+		return err
 	}
-	if w.sinceSnap < w.cfg.SnapshotRecords {
+	if w.sinceSnap < w.cfg.SnapshotRecords && !w.unnamed {
 		return nil
 	}
 	if err := w.beginSnapshot(ctx); err != nil {
 		return err
 	}
-	select {
-	case <-w.snap.done:
-		return w.adopt(ctx)
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
+	return w.stored(ctx)
 }

@@ -16,9 +16,11 @@ type snapshotting struct {
 	size int
 	// purges says that the snapshot before has state that must go.
 	purges bool
-	done   chan struct{} // closed by the storing goroutine
-	ref    Ref           // set before done is closed
-	err    error         // likewise
+	// names says that it covers dead records which no ledger names.
+	names bool
+	done  chan struct{} // closed by the storing goroutine
+	ref   Ref           // set before done is closed
+	err   error         // likewise
 }
 
 // finished is closed when the snapshot is stored; nil (never) without one.
@@ -53,7 +55,7 @@ func (w *worker) maySnapshot(ctx context.Context) error {
 		}
 	}
 	age := time.Since(w.lastSnap)
-	due := w.sinceSnap >= w.cfg.SnapshotRecords && age >= w.cfg.SnapshotEvery || w.sinceSnap > 0 && age >= w.cfg.SnapshotQuiet
+	due := (w.sinceSnap >= w.cfg.SnapshotRecords || w.unnamed) && age >= w.cfg.SnapshotEvery || w.sinceSnap > 0 && age >= w.cfg.SnapshotQuiet
 	if !due && !full && !w.purged {
 		return nil
 	}
@@ -86,8 +88,8 @@ func (w *worker) beginSnapshot(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("taking snapshot: %w", err)
 	}
-	s := &snapshotting{at: slices.Clone(w.pos), size: len(state), purges: w.purged, done: make(chan struct{})}
-	w.snap, w.lastSnap, w.sinceSnap, w.purged = s, time.Now(), 0, false
+	s := &snapshotting{at: slices.Clone(w.pos), size: len(state), purges: w.purged, names: w.unnamed, done: make(chan struct{})}
+	w.snap, w.lastSnap, w.sinceSnap, w.purged, w.unnamed = s, time.Now(), 0, false, false
 	go func() {
 		defer close(s.done)
 		s.ref, s.err = w.store.Save(ctx, w.slot.Partition, state)
@@ -106,7 +108,7 @@ func (w *worker) adopt(ctx context.Context) error {
 			return fmt.Errorf("storing snapshot: %w", s.err)
 		}
 		w.logger.Warn("snapshot not stored", "partition", w.slot.Partition, "error", s.err)
-		w.sinceSnap, w.purged = w.cfg.SnapshotRecords, w.purged || s.purges
+		w.sinceSnap, w.purged, w.unnamed = w.cfg.SnapshotRecords, w.purged || s.purges, w.unnamed || s.names
 		return nil
 	}
 	if err := fault.Point("stream.after_snapshot"); err != nil {
@@ -123,4 +125,22 @@ func (w *worker) adopt(ctx context.Context) error {
 		w.store.Forget(ctx, w.slot.Partition, old)
 	}
 	return nil
+}
+
+// mostSpans is how many spans of dead records a batch may add to the ledger, of some
+// four bytes each: two batches' must fit behind maxLedger. After a batch with more
+// a snapshot is taken as soon as it may, and at the end of the slot.
+const mostSpans = 50
+
+// stored waits for the snapshot that is under way, if there is one.
+func (w *worker) stored(ctx context.Context) error {
+	if w.snap == nil {
+		return nil
+	}
+	select {
+	case <-w.snap.done:
+		return w.adopt(ctx)
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
 }

@@ -34,6 +34,23 @@ func TestLedgerRoundTrip(t *testing.T) {
 		for range rapid.IntRange(0, 20).Draw(t, "batches") {
 			l.journal = append(l.journal, next())
 		}
+		if rapid.Bool().Draw(t, "dead") {
+			for i := range n {
+				from := l.base[i]
+				for range rapid.IntRange(0, 5).Draw(t, "spans") {
+					from += 1 + rapid.Int64Range(0, 1000).Draw(t, "gap")
+					var dead []Dead
+					for range rapid.IntRange(1, 3).Draw(t, "length") {
+						dead = append(dead, Dead{Record: Record{Input: i, Offset: from}})
+						from++
+					}
+					l.bury(dead)
+					if spans(dead) != 1 || !l.isDead(i, from-1) || l.isDead(i, from) || l.isDead(i, dead[0].Record.Offset-1) {
+						t.Fatalf("%v of %v", dead, l.dead)
+					}
+				}
+			}
+		}
 		if rapid.Bool().Draw(t, "pending") {
 			l.pending = next()
 		}
@@ -52,6 +69,8 @@ func TestLedgerRoundTrip(t *testing.T) {
 
 func FuzzDecodeLedger(f *testing.F) {
 	l := ledger{base: []int64{5, 9}, journal: [][]int64{{7, 9}}, pending: []int64{8, 8}}
+	f.Add(l.encode())
+	l.bury([]Dead{{Record: Record{Input: 1, Offset: 11}}, {Record: Record{Input: 1, Offset: 12}}})
 	f.Add(l.encode())
 	f.Add("ff1:AAAC")
 	f.Fuzz(func(t *testing.T, s string) {

@@ -45,6 +45,7 @@ type worker struct {
 	lastSnap  time.Time     // when the last snapshot was begun, or what it lacks began
 	sinceSnap int           // records folded since the last snapshot was begun
 	purged    bool          // state went that the last snapshot still has
+	unnamed   bool          // the ledger doesn't name all dead records since the last snapshot
 
 	ahead     []atomic.Int64 // records on the broker behind the last fetched; set by the poll loop
 	flushedAt atomic.Int64   // broker time of the last record flushed, ms
@@ -212,6 +213,11 @@ func (w *worker) pass(ctx context.Context, to []int64, reason Reason) error {
 	w.sinceSnap += n
 	w.ledger.journal = append(w.ledger.journal, to)
 	w.ledger.pending = nil
+	if spans(b.Dead) <= mostSpans {
+		w.ledger.bury(b.Dead)
+	} else {
+		w.unnamed = true
+	}
 	if w.q.level().records > 0 && reason != ReasonRevoke && reason != ReasonStop {
 		return nil
 	}
@@ -285,6 +291,9 @@ func (w *worker) one(ctx context.Context, b *Batch, input int) (int, error) {
 	}
 	w.pos[input] = r.Offset + 1
 	w.lastTS, r.Input = r.Timestamp, input
+	if b.Reason == reasonSilent && w.ledger.isDead(input, r.Offset) {
+		return 1, nil
+	}
 	err := w.task.Fold(r)
 	var t *TransientError
 	for wait := 100 * time.Millisecond; errors.As(err, &t); wait = min(2*wait, 5*time.Second) {
