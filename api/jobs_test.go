@@ -11,7 +11,7 @@ func (w *world) startJobs() {
 	w.t.Helper()
 	must(w.t, w.jobs.Start(w.t.Context()))
 	w.t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 		defer cancel()
 		must(w.t, w.jobs.Stop(ctx))
 	})
@@ -20,7 +20,7 @@ func (w *world) startJobs() {
 // finished looks at a job until it is.
 func (w *world) finished(token, location string) map[string]any {
 	w.t.Helper()
-	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(3 * time.Minute); ; time.Sleep(20 * time.Millisecond) {
 		j := w.call(token, "GET", location, nil).want(w.t, 200).json(w.t)
 		if j["finished_at"] != nil {
 			return j

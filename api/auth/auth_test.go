@@ -66,7 +66,7 @@ func newWorld(t testing.TB) *world {
 	w := &world{t: t, cfg: DefaultConfig()}
 	w.clock.Store(time.Now().UnixMilli())
 	pc := postgres.DefaultConfig()
-	pc.URL = testkit.Postgres(t)
+	pc.URL, pc.Acquire = testkit.Postgres(t), time.Minute // many come at once, on a machine that does other things
 	mc := migrate.DefaultConfig()
 	mc.URL = pc.URL
 	m, err := migrate.New(mc, discard())
@@ -76,7 +76,7 @@ func newWorld(t testing.TB) *world {
 	must(t, err)
 	t.Cleanup(w.db.Close)
 	w.store = masterdata.New(w.db, w.time)
-	h := password.New(4, 30*time.Second)
+	h := password.New(4, 10*time.Minute) // nobody is sent away for the wait
 	hash, err := h.Hash(t.Context(), clear)
 	must(t, err)
 	_, err = w.store.Provision(t.Context(), m, masterdata.NewTenant{Key: "acme", Name: "Acme", Admin: masterdata.User{UserFields: masterdata.UserFields{Email: email, Name: "Ana"}, Hash: hash}})
@@ -174,7 +174,9 @@ func TestOnlyOurTokens(t *testing.T) {
 			accepted++
 			t.Errorf("%s: accepted", name)
 		}
-		if took := time.Since(start); took > time.Second {
+		// Milliseconds are usual; what grows with the square of a token's length
+		// takes minutes.
+		if took := time.Since(start); took > 30*time.Second {
 			t.Errorf("%s: took %v", name, took)
 		}
 	}
@@ -358,27 +360,37 @@ func TestLoginThrottle(t *testing.T) {
 	}
 }
 
-// TestUnknownUserLooksTheSame compares answers and the order of their times.
+// TestUnknownUserLooksTheSame compares answers and the order of their times. A
+// machine that does other things makes some tries longer and none shorter, so the
+// shortest of each kind count, and are looked for until they agree: what one kind
+// leaves out, no number of tries makes up for.
 func TestUnknownUserLooksTheSame(t *testing.T) {
 	w := newWorld(t)
-	took := func(who string) (best time.Duration, text string) {
-		best = time.Hour
-		for range 4 {
-			start := time.Now()
-			_, err := w.Login(t.Context(), who, "wrong", "10.0.0.1")
-			best = min(best, time.Since(start))
-			text = err.Error()
+	const round, rounds = 4, 40 // round: fewer than an account or a source may fail
+	best := map[string]time.Duration{email: time.Hour, "nobody@acme.example": time.Hour}
+	text := map[string]string{}
+	apart := func() bool {
+		known, unknown := best[email], best["nobody@acme.example"]
+		return known-unknown > known/2 || unknown-known > known/2
+	}
+	tries := 0
+	for n := 0; n == 0 || n < rounds && apart(); n++ {
+		for range round {
+			tries++
+			for who := range best {
+				start := time.Now()
+				_, err := w.Login(t.Context(), who, "wrong", "10.0.0.1")
+				best[who], text[who] = min(best[who], time.Since(start)), err.Error()
+			}
 		}
-		return best, text
+		w.pass(2*w.cfg.Window + time.Second)
 	}
-	known, a := took(email)
-	unknown, b := took("nobody@acme.example")
-	t.Logf("best of 4: known %v, unknown %v", known, unknown)
-	if a != b {
-		t.Errorf("%q and %q", a, b)
+	t.Logf("best of %d: %v", tries, best)
+	if text[email] != text["nobody@acme.example"] {
+		t.Errorf("%q", text)
 	}
-	if gap := known - unknown; gap > known/2 || -gap > known/2 {
-		t.Errorf("times %v and %v tell them apart", known, unknown)
+	if apart() {
+		t.Errorf("times %v tell them apart", best)
 	}
 }
 

@@ -40,7 +40,7 @@ func TestMain(m *testing.M) {
 
 // relayUntilEmpty is the life of the child.
 func relayUntilEmpty(url, kafka string) error {
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	defer cancel()
 	if err := fault.ArmFromEnvironment(); err != nil {
 		return err

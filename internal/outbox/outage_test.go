@@ -50,7 +50,7 @@ func ownPostgres(t *testing.T) (*lifecycle.Process, string) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 		defer cancel()
 		_ = p.Stop(ctx)
 	})

@@ -185,8 +185,7 @@ func TestTheTruthIsPlausible(t *testing.T) {
 			sensors[p.Lines[i].Sensors[j].Key] = &p.Lines[i].Sensors[j]
 		}
 	}
-	few(t, 6, func(rt *rapid.T) {
-		seed := rapid.Uint64().Draw(rt, "seed")
+	play := func(rt interface{ Fatalf(string, ...any) }, seed uint64) {
 		m := newModel(&p, seed, origin0, 2*time.Minute)
 		time, busy := map[cell]int64{}, 0.0
 		for range 180 {
@@ -223,7 +222,12 @@ func TestTheTruthIsPlausible(t *testing.T) {
 		if len(time) < 2*100 || busy < 1000 {
 			rt.Fatalf("%d minutes settled, %v units", len(time), busy)
 		}
-	})
+	}
+	// What must come up comes up with these seeds; any one may do without some of
+	// it for three hours.
+	for seed := range uint64(6) {
+		play(t, seed)
+	}
 	for _, s := range []plant.State{plant.StateExecute, plant.StateHeld, plant.StateAborted, plant.StateLack, plant.StateTailback, plant.StateCIP, plant.StateChangeover, plant.StateAllergenClean, plant.StateSuspended} {
 		if !states[s] {
 			t.Errorf("no line was ever in %s", s)
@@ -232,6 +236,7 @@ func TestTheTruthIsPlausible(t *testing.T) {
 	if len(kinds) != 7 {
 		t.Errorf("planted only %v", kinds)
 	}
+	few(t, 3, func(rt *rapid.T) { play(rt, rapid.Uint64().Draw(rt, "seed")) })
 }
 
 // Cut off at any call, and with the journal cut at any byte behind its last
