@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/foodflow/foodflow/internal/testkit/testcert"
@@ -59,7 +60,9 @@ func TestJudgements(t *testing.T) {
 }
 
 // A check that hangs is a finding, and holds up no other.
-func TestRun(t *testing.T) {
+func TestRun(t *testing.T) { synctest.Test(t, runs) }
+
+func runs(t *testing.T) {
 	checks := []Check{
 		{"hangs", func(context.Context) []Finding { <-t.Context().Done(); return nil }},
 		{"fine", func(context.Context) []Finding { return Fine("all %s", "well") }},

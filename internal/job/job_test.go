@@ -20,10 +20,17 @@ import (
 	"github.com/foodflow/foodflow/internal/testkit"
 )
 
-// quick resumes within seconds.
+// quick looks for work often. Its leases outlast whatever holds a machine up.
 func quick() job.Config {
 	c := job.DefaultConfig()
-	c.Poll, c.Lease, c.Sweep = 50*time.Millisecond, time.Second, 200*time.Millisecond
+	c.Poll, c.Lease, c.Sweep = 50*time.Millisecond, time.Minute, 200*time.Millisecond
+	return c
+}
+
+// inherited is quick with leases that are soon over, for work that is taken over.
+func inherited() job.Config {
+	c := quick()
+	c.Lease = time.Second
 	return c
 }
 
@@ -62,7 +69,7 @@ func start(t *testing.T, db *postgres.DB, cfg job.Config, kinds ...job.Kind) *jo
 
 func stop(t *testing.T, s *job.Service) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	must(t, s.Stop(ctx))
 }
@@ -77,7 +84,7 @@ func must(t testing.TB, err error) {
 // await looks until the job is as wanted.
 func await(t *testing.T, s *job.Service, id plant.ID, what string, ok func(*job.Job) bool) *job.Job {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	defer cancel()
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
@@ -275,7 +282,7 @@ func TestOneProcessAtATime(t *testing.T) {
 		ended <- r.Note(context.WithoutCancel(ctx), map[string]int{"late": 1})
 		return nil
 	}}}}
-	a := start(t, db, quick(), lazy)
+	a := start(t, db, inherited(), lazy)
 	j, err := a.Ask(t.Context(), job.Request{Kind: "work", Actor: "system"})
 	must(t, err)
 	<-began
@@ -284,7 +291,7 @@ func TestOneProcessAtATime(t *testing.T) {
 		_, err := tx.Exec(ctx, "UPDATE jobs SET owner = $2, lease_until = now() - interval '1 second', run_at = now() - interval '1 hour' WHERE id = $1", j.ID, plant.NewID())
 		return err
 	}))
-	b := start(t, open(t, url), quick(), job.Kind{Name: "work", Steps: []job.Step{{Name: "a", Do: func(_ context.Context, r *job.Run) error {
+	b := start(t, open(t, url), inherited(), job.Kind{Name: "work", Steps: []job.Step{{Name: "a", Do: func(_ context.Context, r *job.Run) error {
 		return second(r)
 	}}}})
 	if err := <-ended; err == nil {
@@ -302,7 +309,7 @@ func TestPeriodicAndForget(t *testing.T) {
 		ran.Add(1)
 		return nil
 	}}}})
-	deadline := time.After(30 * time.Second)
+	deadline := time.After(3 * time.Minute)
 	for ran.Load() < 3 {
 		select {
 		case <-deadline:

@@ -65,7 +65,7 @@ func workUntilDone(ctx context.Context, url, _ string, id plant.ID) error {
 		return err
 	}
 	defer db.Close()
-	s, err := job.New(quick(), db, killKinds(db), nil, slog.New(slog.NewTextHandler(os.Stderr, nil)))
+	s, err := job.New(inherited(), db, killKinds(db), nil, slog.New(slog.NewTextHandler(os.Stderr, nil)))
 	if err != nil {
 		return err
 	}
@@ -167,7 +167,8 @@ func run(t *testing.T, url, direct, kind string, id plant.ID, point string) (str
 	cmd.Env = append(os.Environ(), childURL+"="+url, childDirect+"="+direct, childKind+"="+kind, childJob+"="+id.String(), fault.Variable+"="+point)
 	var out strings.Builder
 	cmd.Stdout, cmd.Stderr = &out, &out
-	return out.String(), cmd.Run()
+	err := cmd.Run()
+	return out.String(), err
 }
 
 func killed(err error) bool {

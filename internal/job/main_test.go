@@ -30,7 +30,7 @@ func TestMain(m *testing.M) {
 
 // child works until the job it is told of is done.
 func child(url string) int {
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	defer cancel()
 	id, err := plant.ParseID(os.Getenv(childJob))
 	if err == nil {

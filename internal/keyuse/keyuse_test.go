@@ -114,7 +114,7 @@ func (w *world) traces(tenant string) [2]int {
 // until runs the writer's group until done, which its goroutine asks.
 func (w *world) until(handle func(context.Context, []broker.Record) error, done func() bool) {
 	w.t.Helper()
-	ctx, cancel := context.WithTimeout(w.t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(w.t.Context(), 3*time.Minute)
 	defer cancel()
 	err := broker.ReadGroup(ctx, w.cfg, Group, Topics(), silent(), func(ctx context.Context, rs []broker.Record) error {
 		err := handle(ctx, rs)

@@ -54,7 +54,9 @@ func TestPortsStay(t *testing.T) {
 		if err != nil {
 			break // no Linux
 		}
-		_, _ = fmt.Sscan(string(b), &low)
+		if _, err := fmt.Sscan(string(b), &low); err != nil || low <= 10_000 {
+			break // nothing is left below
+		}
 		if _, err := fmt.Sscanf(addr, "127.0.0.1:%d", &port); err != nil || port >= low {
 			t.Errorf("%s got %s, which an outgoing connection can take: those begin at %d", name, addr, low)
 		}

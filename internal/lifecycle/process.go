@@ -181,7 +181,7 @@ func (p *Process) launch(ctx context.Context) (*child, error) {
 
 // endGrace is how long a child whose pipe closed may take to be reaped before it
 // counts as one that runs and doesn't answer.
-const endGrace = time.Second
+const endGrace = 5 * time.Second
 
 var errEnded = errors.New("process ended")
 

@@ -68,7 +68,7 @@ func alive(pid int) bool { return syscall.Kill(pid, 0) == nil }
 
 func await(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	for end := time.Now().Add(20 * time.Second); !ok(); time.Sleep(5 * time.Millisecond) {
+	for end := time.Now().Add(2 * time.Minute); !ok(); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatal("waited in vain for: ", what)
 		}
@@ -86,7 +86,7 @@ func TestProcessSaysReadyOnItsPipe(t *testing.T) {
 	}
 	pid := p.PID()
 	for range 2 {
-		if err := p.Stop(within(t.Context(), 10*time.Second)); err != nil {
+		if err := p.Stop(within(t.Context(), time.Minute)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -123,7 +123,7 @@ func TestProcessThatCannotStart(t *testing.T) {
 				t.Fatal("it did not start, but it lives")
 			}
 			// It has nothing to wait for.
-			if err := c.p.Stop(within(t.Context(), 5*time.Second)); err != nil {
+			if err := c.p.Stop(within(t.Context(), time.Minute)); err != nil {
 				t.Fatal(err)
 			}
 		})
@@ -150,7 +150,7 @@ func TestProcessGetsItsStopSignal(t *testing.T) {
 	p := child("trap 'echo interrupted; exit 0' INT; echo ready >&3; while :; do sleep 0.05; done")
 	p.Log, p.StopSignal = &out, syscall.SIGINT
 	start(t, p)
-	if err := p.Stop(within(t.Context(), 10*time.Second)); err != nil {
+	if err := p.Stop(within(t.Context(), time.Minute)); err != nil {
 		t.Fatal(err)
 	}
 	if got := out.String(); got != "child | interrupted\n" {
@@ -161,12 +161,16 @@ func TestProcessGetsItsStopSignal(t *testing.T) {
 // A child that crashes again and again must not use up threads.
 func TestRestartsLeaveNoThreads(t *testing.T) {
 	threads := func() int { return pprof.Lookup("threadcreate").Count() }
-	before := threads()
-	for range 40 {
-		if err := child("exit 1").Start(t.Context()); err == nil {
-			t.Fatal("it can't have started")
+	crash := func() {
+		for range 40 {
+			if err := child("exit 1").Start(t.Context()); err == nil {
+				t.Fatal("it can't have started")
+			}
 		}
 	}
+	crash() // a machine of many processors makes some threads of its own
+	before := threads()
+	crash()
 	if grown := threads() - before; grown > 20 {
 		t.Fatalf("40 starts left %d threads", grown)
 	}

@@ -106,7 +106,7 @@ func killHeld(t *testing.T, m *Migrator, db *sql.DB, schema string, isNaked bool
 
 func await(t *testing.T, otherwise string, ok func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(time.Minute); !ok(); time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(3 * time.Minute); !ok(); time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatal(otherwise)
 		}

@@ -49,24 +49,30 @@ func carriesNoTenantOver(t *testing.T, cfg postgres.Config) {
 			t.Fatal(err)
 		}
 	}
-	var wg sync.WaitGroup
 	var read, foreign atomic.Int64
-	for w := range 64 {
-		wg.Go(func() {
-			id := tenants[w%2]
-			for i := range 20 {
-				name, ok := disturbedRead(t.Context(), db, id, (w+i)%7)
-				if !ok {
-					continue
+	disturb := func() {
+		var wg sync.WaitGroup
+		for w := range 64 {
+			wg.Go(func() {
+				id := tenants[w%2]
+				for i := range 20 {
+					name, ok := disturbedRead(t.Context(), db, id, (w+i)%7)
+					if !ok {
+						continue
+					}
+					read.Add(1)
+					if name != id.String() {
+						foreign.Add(1)
+					}
 				}
-				read.Add(1)
-				if name != id.String() {
-					foreign.Add(1)
-				}
-			}
-		})
+			})
+		}
+		wg.Wait()
 	}
-	wg.Wait()
+	// Once more where connections came too slowly for most.
+	for round := 0; round == 0 || round < 10 && read.Load() < 200; round++ {
+		disturb()
+	}
 	if foreign.Load() != 0 || read.Load() < 200 {
 		t.Fatalf("%d rows read, %d foreign", read.Load(), foreign.Load())
 	}

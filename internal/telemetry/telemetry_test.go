@@ -113,10 +113,12 @@ func TestCallersTrace(t *testing.T) {
 	if sampled != 0 {
 		t.Errorf("%d requests are traced that nobody asked for", sampled)
 	}
+	began := time.Now()
 	for range 10 * askedRate {
 		call("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01")
 	}
-	if sampled < askedRate || sampled > 5*askedRate {
+	// A second's worth at once, and what the seconds bring that this took.
+	if most := askedRate * (2 + time.Since(began).Seconds()); sampled < askedRate || float64(sampled) > most {
 		t.Errorf("%d of %d that ask are traced", sampled, 10*askedRate)
 	}
 	if err := tr.Stop(t.Context()); err != nil {
@@ -212,7 +214,7 @@ func TestReports(t *testing.T) {
 		var list []int
 		_ = list[len(c)]
 	}()
-	rep.Stop(10 * time.Second)
+	rep.Stop(time.Minute)
 	_, raw := r.all()
 	for _, want := range []string{"request failed", "handler panicked", "index out of range [7] with length 0", "a panic with a string", `"role":"api"`, "telemetry_test.go"} {
 		if !strings.Contains(raw, want) {
@@ -244,7 +246,7 @@ func TestReportsAreFew(t *testing.T) {
 	for range 1000 {
 		log.Error("again")
 	}
-	rep.Stop(10 * time.Second)
+	rep.Stop(time.Minute)
 	if _, raw := r.all(); strings.Count(raw, `"event_id"`) > 60 || !strings.Contains(raw, "again") {
 		t.Errorf("%d events", strings.Count(raw, `"event_id"`))
 	}

@@ -72,7 +72,7 @@ func (w *world) holdings(id plant.ID) map[string]int64 {
 // settled waits until the relay has carried everything of a tenant.
 func (w *world) settled(id plant.ID) {
 	w.t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(2 * time.Minute); ; time.Sleep(10 * time.Millisecond) {
 		n, err := w.store.Queued(w.t.Context(), id)
 		must(w.t, err)
 		if n == 0 {
@@ -221,7 +221,7 @@ func TestDeletionRefusesWhoIsNotSuspended(t *testing.T) {
 	w := newWorld(t, 2)
 	x := w.tenant("active")
 	j := w.ask(tenancy.KindDelete, x)
-	for deadline := time.Now().Add(20 * time.Second); j.Open() && time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(2 * time.Minute); j.Open() && time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
 		var err error
 		j, err = w.jobs.Get(t.Context(), j.ID)
 		must(t, err)

@@ -43,7 +43,7 @@ func (t tidy) Run() int {
 
 // child works until the job it is told of is done.
 func child() int {
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	defer cancel()
 	id, err := plant.ParseID(os.Getenv(childJob))
 	if err == nil {

@@ -57,10 +57,10 @@ func discard() *slog.Logger {
 	return slog.New(slog.DiscardHandler)
 }
 
-func open(ctx context.Context, p places, workers int) (*services, error) {
+func open(ctx context.Context, p places, workers int, lease time.Duration) (*services, error) {
 	s := &services{}
 	pc := postgres.DefaultConfig()
-	pc.URL = p.postgres
+	pc.URL, pc.Acquire = p.postgres, time.Minute
 	db, err := postgres.Open(ctx, pc)
 	if err != nil {
 		return nil, err
@@ -84,10 +84,10 @@ func open(ctx context.Context, p places, workers int) (*services, error) {
 	s.eraser = &tenancy.Eraser{
 		Store: s.store, Schemas: s.m, Rows: s.rows, Log: broker.NewLog(s.kafka, s.cl), Signer: tenancy.NewSigner([]byte("secret")),
 		Readers:  []tenancy.Reader{{Group: "readers", Topics: []string{broker.TopicReadings, broker.TopicLineEvents}}},
-		Archives: p.archives, Settle: 100 * time.Millisecond, Patience: 5 * time.Second, Now: time.Now,
+		Archives: p.archives, Settle: 100 * time.Millisecond, Patience: 2 * time.Minute, Now: time.Now,
 	}
 	cfg := job.DefaultConfig()
-	cfg.Poll, cfg.Lease, cfg.Sweep, cfg.Workers = 50*time.Millisecond, time.Second, 200*time.Millisecond, workers
+	cfg.Poll, cfg.Lease, cfg.Sweep, cfg.Workers = 50*time.Millisecond, lease, 200*time.Millisecond, workers
 	x := &tenancy.Exporter{Store: s.store, Rows: s.rows, Now: time.Now}
 	s.jobs, err = job.New(cfg, db, []job.Kind{tenancy.ExportKind(x, p.archives), tenancy.DeleteKind(s.eraser)}, nil, discard())
 	s.close = func() { s.ch.Close(); s.cl.Close(); db.Close() }
@@ -96,7 +96,8 @@ func open(ctx context.Context, p places, workers int) (*services, error) {
 
 // seeThrough is the life of the child.
 func seeThrough(ctx context.Context, id plant.ID) error {
-	s, err := open(ctx, places{os.Getenv(childPostgres), os.Getenv(childKafka), os.Getenv(childClickHouse), os.Getenv(childDatabase), os.Getenv(childArchives)}, 2)
+	// Its lease is soon over: the next child waits for that.
+	s, err := open(ctx, places{os.Getenv(childPostgres), os.Getenv(childKafka), os.Getenv(childClickHouse), os.Getenv(childDatabase), os.Getenv(childArchives)}, 2, time.Second)
 	if err != nil {
 		return err
 	}
@@ -141,7 +142,7 @@ func newWorld(t *testing.T, workers int) *world {
 	must(t, err)
 	t.Cleanup(cluster.Close)
 	w := &world{t: t, places: places{testkit.Postgres(t), strings.Join(cluster.ListenAddrs(), ","), embeddedtest.Start(t), embeddedtest.Database(t), t.TempDir()}}
-	w.services, err = open(context.Background(), w.places, workers)
+	w.services, err = open(context.Background(), w.places, workers, time.Minute)
 	must(t, err)
 	t.Cleanup(w.close)
 	must(t, w.m.Shared(t.Context()))
@@ -151,7 +152,7 @@ func newWorld(t *testing.T, workers int) *world {
 	if workers > 0 {
 		must(t, w.jobs.Start(t.Context()))
 		t.Cleanup(func() {
-			ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+			ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 			defer cancel()
 			must(t, w.jobs.Stop(ctx))
 		})
@@ -205,8 +206,8 @@ func (w *world) tenant(key string) *masterdata.Tenant {
 	_, err = w.store.BeginLogin(ctx, t.ID, u.ID, []byte(strings.Repeat(key[:1], 32)), time.Hour)
 	must(w.t, err)
 	for _, q := range []string{
-		"INSERT INTO readings (tenant_id, sensor_id, ts, value, seq) SELECT toUUID('%'), generateUUIDv4(), toDateTime64('2026-10-30 00:00:00', 3) + number * 600, number, number FROM numbers(1000)",
-		"INSERT INTO readings_1m (tenant_id, sensor_id, ts, count) SELECT toUUID('%'), generateUUIDv4(), toDateTime('2026-11-01 00:00:00') + number * 60, 1 FROM numbers(100)",
+		"INSERT INTO readings (tenant_id, sensor_id, ts, value, seq) SELECT toUUID('%'), generateUUIDv4(), toStartOfDay(now64(3, 'UTC')) - INTERVAL 28 DAY + number * 600, number, number FROM numbers(1000)",
+		"INSERT INTO readings_1m (tenant_id, sensor_id, ts, count) SELECT toUUID('%'), generateUUIDv4(), toStartOfDay(now('UTC')) - INTERVAL 26 DAY + number * 60, 1 FROM numbers(100)",
 		"INSERT INTO line_events (tenant_id, line_id, ts, type) SELECT toUUID('%'), generateUUIDv4(), now64(3), 'count' FROM numbers(10)",
 	} {
 		_, err := w.ch.Exec(ctx, strings.ReplaceAll(q, "%", t.ID.String()), nil)
@@ -238,7 +239,7 @@ func (w *world) ask(kind string, t *masterdata.Tenant) *job.Job {
 // await looks until the job is as wanted.
 func (w *world) await(id plant.ID, what string, ok func(*job.Job) bool) *job.Job {
 	w.t.Helper()
-	for deadline := time.Now().Add(time.Minute); ; time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(4 * time.Minute); ; time.Sleep(20 * time.Millisecond) {
 		j, err := w.jobs.Get(w.t.Context(), id)
 		must(w.t, err)
 		if ok(j) {

@@ -117,7 +117,7 @@ func startPostgres() (string, error) {
 var keepOpen *os.File //nolint:unused // it is held, not read
 
 func await(url string) error {
-	ctx, cancel := context.WithTimeout(context.Background(), 60*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
 	defer cancel()
 	for {
 		conn, err := pgx.Connect(ctx, url)

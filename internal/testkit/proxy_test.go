@@ -83,7 +83,7 @@ func (c *peer) answer(limit time.Duration) (string, error) {
 
 func (c *peer) must(line string) {
 	c.t.Helper()
-	if got, err := c.ask(line, 5*time.Second); err != nil || got != line {
+	if got, err := c.ask(line, time.Minute); err != nil || got != line {
 		c.t.Fatalf("asked %q, answered %q, %v", line, got, err)
 	}
 }
@@ -96,12 +96,12 @@ func TestProxyCuts(t *testing.T) {
 	c := dial(t, p, server)
 	c.must("before")
 	p.Set(testkit.Cut)
-	if _, err := c.ask("x", 5*time.Second); err == nil || os.IsTimeout(err) {
+	if _, err := c.ask("x", time.Minute); err == nil || os.IsTimeout(err) {
 		t.Fatalf("a cut connection says %v", err)
 	}
 	if c, err := p.Dial(t.Context(), "tcp", server); err == nil {
 		next := &peer{t, c, bufio.NewReader(c)}
-		if _, err := next.ask("x", 5*time.Second); err == nil || os.IsTimeout(err) {
+		if _, err := next.ask("x", time.Minute); err == nil || os.IsTimeout(err) {
 			t.Fatalf("a new connection through a cut says %v", err)
 		}
 	}
@@ -122,14 +122,14 @@ func TestProxyDropsReplies(t *testing.T) {
 	if s, err := c.ask("lost", short); !os.IsTimeout(err) {
 		t.Fatalf("answered %q, %v", s, err)
 	}
-	for deadline := time.Now().Add(5 * time.Second); (got.Load() < 3 || p.Swallowed() < 5) && time.Now().Before(deadline); {
+	for deadline := time.Now().Add(time.Minute); (got.Load() < 3 || p.Swallowed() < 5) && time.Now().Before(deadline); {
 		time.Sleep(time.Millisecond)
 	}
 	if got.Load() != 3 || p.Swallowed() != 5 {
 		t.Fatalf("the server got %d lines, %d bytes of answers were swallowed", got.Load(), p.Swallowed())
 	}
 	p.Set(testkit.Pass)
-	if s, err := c.answer(5 * time.Second); err == nil || os.IsTimeout(err) {
+	if s, err := c.answer(time.Minute); err == nil || os.IsTimeout(err) {
 		t.Fatalf("a connection with a hole goes on: %q, %v", s, err)
 	}
 	silent.must("it lost nothing")
@@ -153,7 +153,7 @@ func TestProxyHolds(t *testing.T) {
 	}
 	p.Set(testkit.Pass)
 	for c, want := range map[*peer]string{c: "held", next: "held too"} {
-		if s, err := c.answer(5 * time.Second); err != nil || s != want {
+		if s, err := c.answer(time.Minute); err != nil || s != want {
 			t.Fatalf("after the hole %q, %v", s, err)
 		}
 	}
@@ -171,10 +171,17 @@ func TestProxyTrickles(t *testing.T) {
 		t.Fatalf("half a second's bytes went through in %v", took)
 	}
 	p.Set(testkit.Pass)
-	began = time.Now()
-	c.must(line)
-	if took := time.Since(began); took > 400*time.Millisecond {
-		t.Fatalf("without a fault they take %v", took)
+	// The machine may hold one up, and not each.
+	for deadline := time.Now().Add(time.Minute); ; {
+		began = time.Now()
+		c.must(line)
+		took := time.Since(began)
+		if took < 400*time.Millisecond {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("without a fault they take %v", took)
+		}
 	}
 }
 
