@@ -55,19 +55,6 @@ func (c *caller) sends(sensor string, ts time.Time, value float64) int {
 	return resp.StatusCode
 }
 
-// until looks until something is so.
-func (in *installation) until(what string, ok func() bool) time.Duration {
-	in.t.Helper()
-	start := time.Now()
-	for !ok() {
-		if time.Since(start) > time.Minute {
-			in.t.Fatal("never: ", what)
-		}
-		time.Sleep(5 * time.Millisecond)
-	}
-	return time.Since(start)
-}
-
 // TestTenantLeaves takes a tenant from its first reading to the report of its
 // deletion, on the whole program: its readings are in processors' state, its
 // rows in every store; then none.

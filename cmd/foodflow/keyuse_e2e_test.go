@@ -43,6 +43,7 @@ func TestUseOfKeysShows(t *testing.T) {
 	}
 	in.until("the key is known", func() bool { return made["http"].sends(sensors[0], time.Now(), 1) == http.StatusAccepted })
 	shows("http", began)
+	in.everybodyKnows()
 	made["api"].do("GET", in.API+"/api/v1/auth/me", nil, http.StatusOK)
 	shows("api", began)
 	c := in.mqttWith(made["mqtt"].key, "gateway")

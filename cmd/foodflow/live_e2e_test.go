@@ -60,12 +60,14 @@ func TestAlarmsAndStopsThroughTheWholeProgram(t *testing.T) {
 			if got != want {
 				t.Fatalf("heard %s, want %s", got, want)
 			}
-		case <-time.After(60 * time.Second):
+		case <-time.After(patience):
 			t.Fatalf("never heard %s", want)
 		}
 	}
-	time.Sleep(time.Second) // ingest and processors know the sensor
 	now := time.Now().UTC().Truncate(time.Minute)
+	gateway := &caller{in: in, key: in.APIKey}
+	in.until("ingest knows the sensor", func() bool { return gateway.sends("kettle", now.Add(-22*time.Minute), 80) == http.StatusAccepted })
+	in.everybodyKnows()
 	at := func(d time.Duration) string { return now.Add(d).Format(time.RFC3339Nano) }
 	send := func(d time.Duration, v float64) {
 		t.Helper()
@@ -96,7 +98,7 @@ func TestAlarmsAndStopsThroughTheWholeProgram(t *testing.T) {
 	state(0, "EXECUTE", "")
 	span := fmt.Sprintf("from=%d&to=%d", now.Add(-18*time.Minute).UnixMilli(), now.Add(-5*time.Minute).UnixMilli())
 	var classes map[string]any
-	for deadline := time.Now().Add(60 * time.Second); ; time.Sleep(200 * time.Millisecond) {
+	for deadline := time.Now().Add(patience); ; time.Sleep(200 * time.Millisecond) {
 		items, _ := c.do("GET", ops+"lines/jam-1/ledger?"+span, nil, 200)["items"].([]any)
 		if len(items) == 1 {
 			item, _ := items[0].(map[string]any)

@@ -214,18 +214,19 @@ func TestNetworkFaults(t *testing.T) {
 			l := p.load(3)
 			time.Sleep(300 * time.Millisecond)
 			p.ways[way].Set(f)
-			time.Sleep(200 * time.Millisecond) // answers that were on their way
-			before := l.acked.Load()
+			// What was begun before may still be answered rightly.
+			l.mark.Store(time.Now().UnixNano())
+			time.Sleep(200 * time.Millisecond)
+			l.marked.Store(0)
 			seen := p.notice(way)
-			during := l.acked.Load() - before
+			if way != ingestKafka {
+				p.until("ingest goes on", func() bool { return l.marked.Load() > 0 })
+			}
+			during := l.marked.Load()
 			p.ways[way].Set(testkit.Pass)
 			healed := time.Now()
-			for l.nextOK.Store(0); l.nextOK.Load() == 0; time.Sleep(5 * time.Millisecond) {
-				if time.Since(healed) > 60*time.Second {
-					t.Fatalf("%s, %v: nothing is accepted any more", way, f)
-				}
-			}
-			next := time.Since(healed)
+			l.nextOK.Store(0)
+			next := p.until(fmt.Sprintf("%s, %v: readings are accepted again", way, f), func() bool { return l.nextOK.Load() != 0 })
 			acked += l.end()
 			p.settled(acked)
 			noticed := fmt.Sprintf("noticed after %.1f s", seen.Seconds())
@@ -241,9 +242,6 @@ func TestNetworkFaults(t *testing.T) {
 			}
 			if way == ingestKafka && during != 0 {
 				t.Errorf("%v: %d readings were accepted that Kafka did not confirm", f, during)
-			}
-			if way != ingestKafka && during == 0 {
-				t.Errorf("%s, %v: ingest stood still", way, f)
 			}
 		}
 	}
@@ -267,14 +265,17 @@ func TestNetworkFaultsWithoutTokens(t *testing.T) {
 	n := 0
 	p := newPlumbing(t, func(next run.Inserter) run.Inserter { return blind{next, &n} })
 	l := p.load(1)
-	time.Sleep(300 * time.Millisecond)
-	p.ways[processorsStore].Set(testkit.DropReplies)
-	p.notice(processorsStore)
-	p.ways[processorsStore].Set(testkit.Pass)
 	defer l.end()
-	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
-		if p.query("SELECT count() > uniqExact(_partition, _offset) FROM foodflow.readings") == "1" {
-			return
+	p.until("readings are stored", func() bool { return p.holds(100) })
+	for range 20 {
+		p.ways[processorsStore].Set(testkit.DropReplies)
+		p.notice(processorsStore)
+		p.ways[processorsStore].Set(testkit.Pass)
+		// An answer that was lost may have been of something else.
+		for deadline := time.Now().Add(15 * time.Second); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
+			if p.query("SELECT count() > uniqExact(_partition, _offset) FROM foodflow.readings") == "1" {
+				return
+			}
 		}
 	}
 	t.Fatal("lost answers doubled nothing without tokens: the proxy loses none")

@@ -157,7 +157,7 @@ func (l *lives) live(point string) (killed bool) {
 	}
 	done := make(chan error, 1)
 	go func() { done <- cmd.Wait() }()
-	deadline := time.After(90 * time.Second)
+	deadline := time.After(patience)
 	stored := false
 	for {
 		select {

@@ -12,7 +12,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -46,6 +45,7 @@ func TestSecretsStayInHands(t *testing.T) {
 	(&caller{in: in}).do("POST", in.API+"/api/v1/auth/login", map[string]any{"email": in.Email, "password": []string{"c4n4ry-wrong-password"}}, 422)
 	gateway := &caller{in: in, key: key}
 	in.until("ingest knows the key", func() bool { return gateway.sends("oven-zone-1-temperature", time.Now(), 1) == http.StatusAccepted })
+	in.everybodyKnows()
 	gateway.do("GET", in.API+"/api/v1/plant-ops/lines?c4n4ry-query=1", nil, 422)
 	(&caller{in: in, key: key + "x"}).do("GET", in.API+"/api/v1/plant-ops/lines", nil, 401)
 	if c := in.mqttWith(key, "one"); c == nil {
@@ -63,9 +63,7 @@ func TestSecretsStayInHands(t *testing.T) {
 	admin.do("POST", in.API+"/api/v1/plant-ops/sensors", map[string]any{"key": open, "name": open, "unit": "degC", "kind": "temperature"}, 201)
 	in.until("the control is known", func() bool { return gateway.sends(open, time.Now(), 2) == http.StatusAccepted })
 	in.query("CREATE TABLE IF NOT EXISTS foodflow.control ENGINE = Log AS SELECT '" + open + "' AS name")
-	if err := syscall.Kill(in.child("processors"), syscall.SIGKILL); err != nil {
-		t.Fatal(err)
-	}
+	in.kill("processors")
 	dump, records := in.dump(), in.records(open)
 	in.stop()
 
@@ -114,7 +112,7 @@ func (in *installation) records(until string) (all []byte) {
 		in.t.Fatal(err)
 	}
 	defer cl.Close()
-	for found, quiet, end := false, 0, time.Now().Add(time.Minute); (!found || quiet < 3) && time.Now().Before(end); {
+	for found, quiet, end := false, 0, time.Now().Add(patience); (!found || quiet < 3) && time.Now().Before(end); {
 		ctx, cancel := context.WithTimeout(in.t.Context(), time.Second)
 		fs := cl.PollFetches(ctx)
 		cancel()

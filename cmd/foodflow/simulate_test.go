@@ -65,7 +65,7 @@ func TestSimulatedPlantIsAllThere(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cmd := in.simulator(ctx, "--backfill", "60m", "--recording")
-	for deadline := time.Now().Add(60 * time.Second); in.query("SELECT count() FROM foodflow.readings WHERE sensor_id = (SELECT sensor_id FROM foodflow.readings WHERE ts < now() - INTERVAL 10 DAY LIMIT 1)") != "22695"; time.Sleep(200 * time.Millisecond) {
+	for deadline := time.Now().Add(patience); in.query("SELECT count() FROM foodflow.readings WHERE sensor_id = (SELECT sensor_id FROM foodflow.readings WHERE ts < now() - INTERVAL 10 DAY LIMIT 1)") != "22695"; time.Sleep(200 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			cancel()
 			t.Fatalf("the recording is not in\n%s", in.tail())
@@ -73,7 +73,7 @@ func TestSimulatedPlantIsAllThere(t *testing.T) {
 	}
 	cancel()
 	_ = cmd.Wait()
-	r, code := in.verify("60s")
+	r, code := in.verify(patience.String())
 	if code != 0 || !r.OK || r.Readings.Expected < 80_000 || r.OEE.Expected < 60 || r.Anomalies.Planted < 10 {
 		t.Fatalf("exit code %d: %+v\n%s", code, r, in.tail())
 	}
@@ -83,10 +83,12 @@ func TestSimulatedPlantIsAllThere(t *testing.T) {
 
 	// The control: one row less, one minute's count one higher. The row is chosen
 	// first: a mutation asks its own question anew for each part.
-	row := in.query("SELECT concat('sensor_id = toUUID(', char(39), toString(sensor_id), char(39), ') AND toUnixTimestamp64Milli(ts) = ', toString(toUnixTimestamp64Milli(ts))) FROM foodflow.readings WHERE ts > now() - INTERVAL 30 MINUTE ORDER BY ts, sensor_id LIMIT 1 FORMAT TSVRaw")
+	const simulated = "sensor_id NOT IN (SELECT sensor_id FROM foodflow.readings WHERE ts < now() - INTERVAL 10 DAY)" // and not the recording's
+	row := in.query("SELECT concat('sensor_id = toUUID(', char(39), toString(sensor_id), char(39), ') AND toUnixTimestamp64Milli(ts) = ', toString(toUnixTimestamp64Milli(ts))) FROM foodflow.readings WHERE ts > now() - INTERVAL 30 MINUTE AND " + simulated + " ORDER BY ts, sensor_id LIMIT 1 FORMAT TSVRaw")
+	part := in.query("SELECT concat('line_id = toUUID(', char(39), toString(line_id), char(39), ') AND minute = toDateTime(', toString(toUnixTimestamp(minute)), ')') FROM foodflow.oee_parts WHERE minute > now() - INTERVAL 60 MINUTE AND running_ms > 0 AND revision = 0 ORDER BY minute, line_id LIMIT 1 FORMAT TSVRaw")
 	for _, damage := range []string{
 		"ALTER TABLE foodflow.readings DELETE WHERE " + row + " SETTINGS mutations_sync = 2",
-		"ALTER TABLE foodflow.oee_parts UPDATE good = good + 1 WHERE (line_id, minute) IN (SELECT line_id, minute FROM foodflow.oee_parts WHERE minute > now() - INTERVAL 60 MINUTE AND running_ms > 0 ORDER BY minute, line_id LIMIT 1) AND revision = 0 SETTINGS mutations_sync = 2",
+		"ALTER TABLE foodflow.oee_parts UPDATE good = good + 1 WHERE " + part + " AND revision = 0 SETTINGS mutations_sync = 2",
 	} {
 		in.query(damage)
 	}

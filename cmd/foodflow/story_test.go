@@ -92,8 +92,7 @@ func (in *installation) newTenant(key, name string) (admin, gateway *person) {
 	var it made
 	in.tenants(&it, "create", key, name, "--admin-email", "ana@"+key+".example", "--json")
 	admin = &person{in: in, id: it.ID, label: "admin of " + key}
-	tokens := admin.want("200", "POST", in.API+"/api/v1/auth/login", fmt.Sprintf(`{"email":%q,"password":%q}`, it.Email, it.Password))
-	admin.credential, _ = tokens["access_token"].(string)
+	admin.credential = in.login(it.Email, it.Password).token
 	return admin, &person{in: in, id: it.ID, credential: it.APIKey, label: "key of " + key}
 }
 
@@ -200,14 +199,18 @@ func (s *story) describe() {
 func (s *story) send() {
 	now := time.Now().UTC()
 	ts := func(d time.Duration) string { return now.Add(d).Format(time.RFC3339Nano) }
-	body := fmt.Sprintf(`{"readings":[{"sensor":"kettle","ts":%q,"value":85,"seq":1},{"sensor":"kettle","ts":%q,"value":95,"seq":2}]}`, ts(-3*time.Second), ts(-2*time.Second))
+	reading := func(at time.Duration, value, seq int) string {
+		return fmt.Sprintf(`{"readings":[{"sensor":"kettle","ts":%q,"value":%d,"seq":%d}]}`, ts(at), value, seq)
+	}
 	s.in.until("ingest takes the new key", func() bool {
-		status, text := s.gateway.ask("POST", s.in.Ingest+"/v1/readings", body)
+		status, text := s.gateway.ask("POST", s.in.Ingest+"/v1/readings", reading(-3*time.Second, 85, 1))
 		if status != "202" && status != "401" && status != "422" { // not known yet
 			s.t.Fatalf("%s %s", status, text)
 		}
 		return status == "202"
 	})
+	s.in.everybodyKnows() // the limit that the next one passes, too
+	s.gateway.want("202", "POST", s.in.Ingest+"/v1/readings", reading(-2*time.Second, 95, 2))
 	if out, err := s.gateway.publish("ff/v1/acme/kettle", fmt.Sprintf(`{"ts":%q,"value":84,"seq":3}`, ts(-time.Second))); err != nil || out != "" {
 		s.t.Fatalf("mosquitto_pub: %v: %s", err, out)
 	}

@@ -223,7 +223,7 @@ func TestEverythingOverTLS(t *testing.T) {
 	}
 	post := func(url, body string, want int) map[string]any {
 		t.Helper()
-		for deadline := time.Now().Add(60 * time.Second); ; time.Sleep(50 * time.Millisecond) {
+		for deadline := time.Now().Add(patience); ; time.Sleep(50 * time.Millisecond) {
 			req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, url, strings.NewReader(body))
 			if err != nil {
 				t.Fatal(err)
@@ -256,7 +256,7 @@ func TestEverythingOverTLS(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for deadline := time.Now().Add(60 * time.Second); ; time.Sleep(50 * time.Millisecond) {
+	for deadline := time.Now().Add(patience); ; time.Sleep(50 * time.Millisecond) {
 		out, err := ch.Exec(t.Context(), "SELECT sum(value) FROM readings", nil)
 		if err != nil {
 			t.Fatal(err)

@@ -9,7 +9,6 @@ import (
 	"net/http/httptest"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
@@ -134,7 +133,7 @@ func TestOneTraceFromRequestToInsert(t *testing.T) {
 	send(`{"readings":[{"sensor":"c4n4rysensor","ts":"c4n4rytime","value":1}]}`, http.StatusUnprocessableEntity)
 	wait := func(what string, done func() bool) {
 		t.Helper()
-		for deadline := time.Now().Add(60 * time.Second); !done(); time.Sleep(50 * time.Millisecond) {
+		for deadline := time.Now().Add(patience); !done(); time.Sleep(50 * time.Millisecond) {
 			if time.Now().After(deadline) {
 				o.mu.Lock()
 				defer o.mu.Unlock()
@@ -149,9 +148,7 @@ func TestOneTraceFromRequestToInsert(t *testing.T) {
 		return o.whole("foodflow-api/GET /api/v1/plant-ops/lines", "foodflow-api/query")
 	})
 	// A child that is killed is an error that a person must act on.
-	if err := syscall.Kill(in.child("processors"), syscall.SIGKILL); err != nil {
-		t.Fatal(err)
-	}
+	in.kill("processors")
 	wait("Sentry", func() bool {
 		raw, n := o.told()
 		return n > 0 && strings.Contains(raw, "child process ended by itself")

@@ -100,7 +100,7 @@ func (in *installation) traceOfEvent(kind, trace string) (parent string) {
 		in.t.Fatal(err)
 	}
 	defer cl.Close()
-	for deadline := time.Now().Add(time.Minute); parent == "" && time.Now().Before(deadline); {
+	for deadline := time.Now().Add(patience); parent == "" && time.Now().Before(deadline); {
 		cl.PollFetches(in.t.Context()).EachRecord(func(r *kgo.Record) {
 			h := map[string]string{}
 			for _, x := range r.Headers {

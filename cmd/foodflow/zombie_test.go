@@ -38,7 +38,7 @@ func TestFrozenProcessorIsFenced(t *testing.T) {
 		// was accepted until now.
 		time.Sleep(7 * time.Second)
 		accepted := int(l.acked.Load())
-		for deadline := at.Add(40 * time.Second); !in.holds(accepted); time.Sleep(20 * time.Millisecond) {
+		for deadline := at.Add(patience); !in.holds(accepted); time.Sleep(20 * time.Millisecond) {
 			if time.Now().After(deadline) {
 				t.Fatalf("nobody took the frozen processor's partitions\n%s", in.tail())
 			}
