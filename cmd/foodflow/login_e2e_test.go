@@ -42,10 +42,10 @@ func TestThousandLogins(t *testing.T) {
 	if answers[http.StatusOK]+answers[http.StatusUnauthorized] == 0 {
 		t.Error("nobody's password was looked at")
 	}
-	if wide, _ := loginFlood(t, n, min(n, 60)); wide <= bound || wide < 2*narrow {
+	if wide, _ := loginFlood(t, n, min(n, 40)); wide <= bound || wide < 2*narrow {
 		t.Errorf("the control: %d MiB with a wide gate", wide>>20)
 	} else {
-		t.Logf("the control, %d hashed at a time: peak memory %d MiB", min(n, 60), wide>>20)
+		t.Logf("the control, %d hashed at a time: peak memory %d MiB", min(n, 40), wide>>20)
 	}
 }
 

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus/testutil"
-	"go.uber.org/goleak"
 
 	"github.com/foodflow/foodflow/internal/alarm"
 	"github.com/foodflow/foodflow/internal/broker"
@@ -19,10 +18,11 @@ import (
 	"github.com/foodflow/foodflow/internal/fault"
 	"github.com/foodflow/foodflow/internal/masterdata"
 	"github.com/foodflow/foodflow/internal/plant"
+	"github.com/foodflow/foodflow/internal/testkit/leak"
 	"github.com/foodflow/foodflow/schemas"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { leak.Main(m) }
 
 var tenant, line, sensor = plant.NameID(plant.ID{}, "t"), plant.NameID(plant.ID{}, "l"), plant.NameID(plant.ID{}, "s")
 

@@ -17,6 +17,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/foodflow/foodflow/internal/plant"
+	"github.com/foodflow/foodflow/internal/testkit/leak"
 )
 
 // door answers request n with answers[n], the last one for ever after.
@@ -78,7 +79,7 @@ var readings = []Reading{{Sensor: "a", TS: 1_700_000_000_000, Value: 1.5, Seq: 3
 // Whatever comes before the acknowledgement, the same request goes out again.
 func TestSendsAgainUntilAcknowledged(t *testing.T) {
 	before := goleak.IgnoreCurrent()
-	t.Cleanup(func() { goleak.VerifyNone(t, before) }) // behind the client's and the server's ends
+	t.Cleanup(func() { leak.None(t, before) }) // behind the client's and the server's ends
 	c, d := client(t, cut, status(503), status(429), status(500), cut, status(202))
 	if err := c.Readings(t.Context(), readings); err != nil {
 		t.Fatal(err)

@@ -7,10 +7,9 @@ import (
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
-
 	"github.com/foodflow/foodflow/internal/fault"
 	"github.com/foodflow/foodflow/internal/plant"
+	"github.com/foodflow/foodflow/internal/testkit/leak"
 )
 
 // The child of the kill tests is this test program again, as a worker.
@@ -25,7 +24,7 @@ func TestMain(m *testing.M) {
 	if url := os.Getenv(childURL); url != "" {
 		os.Exit(child(url))
 	}
-	goleak.VerifyTestMain(m)
+	leak.Main(m)
 }
 
 // child works until the job it is told of is done.

@@ -66,7 +66,7 @@ type child struct {
 }
 
 // readyTimeout bounds the time until a child answers.
-const readyTimeout = 90 * time.Second
+const readyTimeout = 3 * time.Minute
 
 // Start starts the child and returns when it answers. A second Start is an
 // error.

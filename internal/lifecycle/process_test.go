@@ -15,9 +15,8 @@ import (
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
-
 	"github.com/foodflow/foodflow/internal/lifecycle"
+	"github.com/foodflow/foodflow/internal/testkit/leak"
 )
 
 // roleVariable turns the test binary into a child or a parent of one.
@@ -26,7 +25,7 @@ const roleVariable = "FOODFLOW_LIFECYCLE_TEST_ROLE"
 func TestMain(m *testing.M) {
 	switch os.Getenv(roleVariable) {
 	case "":
-		goleak.VerifyTestMain(m)
+		leak.Main(m)
 	case "child":
 		lifecycle.Ready()
 		select {}

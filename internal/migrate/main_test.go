@@ -7,7 +7,7 @@ import (
 	"os"
 	"testing"
 
-	"go.uber.org/goleak"
+	"github.com/foodflow/foodflow/internal/testkit/leak"
 )
 
 // The child of the kill test is this test program again, as a run of migrations.
@@ -20,7 +20,7 @@ func TestMain(m *testing.M) {
 	if url := os.Getenv(childURL); url != "" {
 		os.Exit(child(url))
 	}
-	goleak.VerifyTestMain(m)
+	leak.Main(m)
 }
 
 // child migrates all tenants, in transactions unless it is told otherwise.

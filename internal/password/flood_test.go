@@ -69,8 +69,8 @@ func TestThousandLoginsAtOnce(t *testing.T) {
 		return peak, away
 	}
 	narrow, away := measure(2)
-	wide, _ := measure(32)
-	t.Logf("a thousand log-ins at once: peak memory %d MiB, %d sent away; with a gate of 32: %d MiB", narrow, away, wide)
+	wide, _ := measure(16)
+	t.Logf("a thousand log-ins at once: peak memory %d MiB, %d sent away; with a gate of 16: %d MiB", narrow, away, wide)
 	// Under the race detector it is two and a half times as much.
 	if narrow > 600 || wide < 2*narrow {
 		t.Errorf("peak %d MiB, with a wide gate %d MiB", narrow, wide)

@@ -3,7 +3,7 @@ package postgres_test
 import (
 	"testing"
 
-	"go.uber.org/goleak"
+	"github.com/foodflow/foodflow/internal/testkit/leak"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { leak.Main(m) }

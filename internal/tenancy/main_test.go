@@ -8,10 +8,9 @@ import (
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
-
 	"github.com/foodflow/foodflow/internal/fault"
 	"github.com/foodflow/foodflow/internal/plant"
+	"github.com/foodflow/foodflow/internal/testkit/leak"
 )
 
 // The child of the kill tests is this test program again, as a worker. It is
@@ -29,7 +28,7 @@ func TestMain(m *testing.M) {
 	if os.Getenv(childJob) != "" {
 		os.Exit(child())
 	}
-	goleak.VerifyTestMain(tidy{m})
+	leak.Main(tidy{m})
 }
 
 // tidy closes what the engine's helpers leave open between tests.

@@ -12,10 +12,11 @@ import (
 	"time"
 
 	"github.com/chromedp/chromedp"
-	"go.uber.org/goleak"
+
+	"github.com/foodflow/foodflow/internal/testkit/leak"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { leak.Main(m) }
 
 // ill is a page with one of everything that may be wrong; fine has nothing.
 const (
