@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -87,6 +88,37 @@ func TestPortsStay(t *testing.T) {
 		if _, err := lifecycle.Ports(dir, map[string]string{"x": bad}); err == nil {
 			t.Errorf("address %q was taken", bad)
 		}
+	}
+}
+
+// A port that was drawn is nobody else's until its server listens, and that may.
+func TestDrawnPortIsKept(t *testing.T) {
+	port, err := lifecycle.FreePort("127.0.0.1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	bind := func() error {
+		fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer syscall.Close(fd)
+		return syscall.Bind(fd, &syscall.SockaddrInet4{Port: port, Addr: [4]byte{127, 0, 0, 1}})
+	}
+	if err := bind(); !errors.Is(err, syscall.EADDRINUSE) {
+		t.Errorf("another process that draws %d: %v", port, err)
+	}
+	for range 2 { // again, as a server that is killed and started again
+		l, err := net.Listen("tcp", fmt.Sprint("127.0.0.1:", port))
+		if err != nil {
+			t.Fatal("its own server: ", err)
+		}
+		c, err := net.Dial("tcp", l.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.Close()
+		l.Close()
 	}
 }
 

@@ -87,6 +87,7 @@ func startPostgres() (string, error) {
 	if err != nil {
 		return "", err
 	}
+	// The port is drawn first, which keeps it: making the directory takes seconds.
 	port, err := lifecycle.FreePort("127.0.0.1")
 	if err != nil {
 		return "", err
