@@ -17,7 +17,8 @@
 // changes a closed minute later (a late event, a stop that outgrew the limit)
 // gives a revision with the difference only, so the sum of a minute's parts is
 // always its current figure, and any order of arrival within the horizon gives
-// the same sums.
+// the same sums. Line.Event and Line.Signal only take in; Line.Advance, called once
+// a batch, computes each minute that has changed once.
 //
 // Run time (APT) is running and minor stops, since a minor stop is a loss of
 // performance; busy time (PBT) is all but unscheduled, planned stops and
@@ -28,8 +29,8 @@
 // A silence is told for three days. What is longer is time that the ledger does
 // not know, as it is before a line's first sign.
 //
-// The horizon is 120 minutes behind the watermark. An older count is added to
-// its minute by a part of its own; an older state event can't be placed any more
+// The horizon is 120 minutes behind the watermark. Older counts are added to
+// their minute by a part of their own, one a batch; an older state event can't be placed any more
 // and is refused with ErrLate, for the dead letters. A copy of a count is known
 // within the horizon, and beyond it while it is among the last 16,384 that left
 // it. A line that sends more than 240,000 events within the horizon has its

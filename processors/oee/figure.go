@@ -1,6 +1,7 @@
 package oee
 
 import (
+	"maps"
 	"slices"
 	"sort"
 	"strings"
@@ -8,15 +9,16 @@ import (
 	"github.com/foodflow/foodflow/internal/plant"
 )
 
-// send computes the closed minutes that overlap [lo, hi) and emits what differs
-// from what went out before.
-func (l *Line) send(cfg *Config, lo, hi int64, emit Emit) {
-	lo = max(floor(lo), l.first, l.from)
-	for m := lo; m < hi && m < l.closed; m += minuteMS {
+// sendDirty computes the minutes that are marked.
+func (l *Line) sendDirty(cfg *Config, emit Emit) {
+	for _, m := range slices.Sorted(maps.Keys(l.dirty)) {
 		l.sendMinute(cfg, m, emit)
 	}
+	l.dirty = nil
 }
 
+// sendMinute computes a closed minute and emits what differs from what went out
+// before.
 func (l *Line) sendMinute(cfg *Config, m int64, emit Emit) {
 	figures := l.figures(cfg, m)
 	i := sort.Search(len(l.out), func(i int) bool { return l.out[i].figure.Minute >= m })
@@ -111,10 +113,12 @@ func (l *Line) at(cfg *Config, t int64) (c plant.TimeClass, product string, unti
 	}
 	c = plant.ClassNoSignal
 	if i > 0 {
-		s := &l.states[i-1]
-		c, product = class(cfg, s.state, s.reason), l.product(i-1)
-		if c == internalStop {
-			c = l.stopClass(cfg, i-1)
+		p := &l.index[i-1]
+		if c, product = p.class, p.product; c == internalStop {
+			// An open stop is as long as it has lasted.
+			if c = plant.ClassMinorStop; p.end-l.states[p.begin].ts > cfg.MinorStopMS {
+				c = plant.ClassBreakdown
+			}
 		}
 	}
 	if silent, change := l.silence(cfg, t); silent {
@@ -130,33 +134,6 @@ func (l *Line) at(cfg *Config, t int64) (c plant.TimeClass, product string, unti
 		}
 	}
 	return c, product, until
-}
-
-// product is the one made at state i: the last that a state event named.
-func (l *Line) product(i int) string {
-	for ; i >= 0; i-- {
-		if l.states[i].product != "" {
-			return l.states[i].product
-		}
-	}
-	return ""
-}
-
-// stopClass tells a minor stop from a breakdown by the whole stop's length; an
-// open stop is as long as it has lasted.
-func (l *Line) stopClass(cfg *Config, i int) plant.TimeClass {
-	begin := l.states[l.stopStart(cfg, i)].ts
-	end := l.watermark
-	for j := i + 1; j < len(l.states); j++ {
-		if class(cfg, l.states[j].state, l.states[j].reason) != internalStop {
-			end = l.states[j].ts
-			break
-		}
-	}
-	if end-begin > cfg.MinorStopMS {
-		return plant.ClassBreakdown
-	}
-	return plant.ClassMinorStop
 }
 
 // silence says whether the line is silent at t, and when that changes next.

@@ -1,6 +1,8 @@
 package oee
 
 import (
+	"bytes"
+	"cmp"
 	"errors"
 	"slices"
 	"sort"
@@ -46,6 +48,10 @@ type Line struct {
 	signs     []sign   // by minute
 	out       []sent   // by minute, then product
 	late      lateRing
+
+	news  news               // what came since the last Advance
+	index []place            // of states, while Advance works
+	dirty map[int64]struct{} // closed minutes to be computed anew, likewise
 }
 
 // change is a state event.
@@ -77,154 +83,110 @@ type sent struct {
 // Emit takes a part. Tenant and Line are the receiver's to set.
 type Emit func(*plant.OEEPart)
 
-// Event takes a line event. A copy of one within the horizon changes nothing and
-// is reported as not fresh.
-func (l *Line) Event(cfg *Config, e *plant.LineEvent, emit Emit) (fresh bool, err error) {
+// Event takes in a line event, for the next Advance. A copy of one within the
+// horizon changes nothing and is reported as not fresh.
+func (l *Line) Event(e *plant.LineEvent) (fresh bool, err error) {
 	l.start(e.TS)
-	full := len(l.states)+len(l.counts) >= maxKept
+	full := len(l.states)+len(l.counts)+len(l.news.states)+len(l.news.counts) >= maxKept
 	switch {
-	case e.Type == plant.EventCount && (e.TS < l.from || l.late.has(e.ID) || full && !l.counted(e)):
-		return l.lateCount(cfg, e, emit), nil
-	case e.TS < l.from:
+	case l.has(e, full):
+		return false, nil
+	case e.Type == plant.EventState && e.TS < l.from:
 		return false, ErrLate
-	case full && e.Type == plant.EventState:
+	case e.Type == plant.EventState && full:
 		return false, ErrFull
-	}
-	lo, hi := e.TS, e.TS+1
-	switch e.Type {
-	case plant.EventState:
-		i := sort.Search(len(l.states), func(i int) bool { return notBefore(l.states[i].ts, l.states[i].id, e) })
-		if i < len(l.states) && l.states[i].id == e.ID && l.states[i].ts == e.TS {
-			return false, nil
+	case e.Type == plant.EventState:
+		l.news.states = append(l.news.states, change{e.TS, e.ID, e.State, e.Reason, e.Product})
+	default:
+		c := count{e.TS, e.ID, e.Product, e.Unit, e.Good, e.Scrap, e.Rework}
+		if e.TS < l.from || full {
+			l.news.late = append(l.news.late, c)
+			l.late.add(e.ID)
+			if e.TS >= l.from {
+				l.late.until = max(l.late.until, e.TS+1)
+			}
+		} else {
+			l.news.counts = append(l.news.counts, c)
 		}
-		l.states = slices.Insert(l.states, i, change{e.TS, e.ID, e.State, e.Reason, e.Product})
-		lo, hi = l.around(cfg, i)
-	case plant.EventCount:
-		i, copied := l.place(e)
-		if copied {
-			return false, nil
-		}
-		l.counts = slices.Insert(l.counts, i, count{e.TS, e.ID, e.Product, e.Unit, e.Good, e.Scrap, e.Rework})
 	}
-	l.send(cfg, lo, hi, emit)
-	l.Signal(cfg, e.TS, emit)
+	l.news.note(e)
+	l.Signal(e.TS)
 	return true, nil
 }
 
-// place gives where a count goes, and whether it is there already.
-func (l *Line) place(e *plant.LineEvent) (i int, copied bool) {
-	i = sort.Search(len(l.counts), func(i int) bool { return notBefore(l.counts[i].ts, l.counts[i].id, e) })
-	return i, i < len(l.counts) && l.counts[i].id == e.ID && l.counts[i].ts == e.TS
+// has says whether an event is known.
+func (l *Line) has(e *plant.LineEvent, full bool) bool {
+	if l.news.has(e) {
+		return true
+	}
+	if e.Type == plant.EventState {
+		_, found := slices.BinarySearchFunc(l.states, e, func(c change, e *plant.LineEvent) int { return compare(c.ts, &c.id, e.TS, &e.ID) })
+		return found
+	}
+	_, found := slices.BinarySearchFunc(l.counts, e, func(c count, e *plant.LineEvent) int { return compare(c.ts, &c.id, e.TS, &e.ID) })
+	return found || (full || e.TS < max(l.from, l.late.until)) && l.late.has(e.ID)
 }
 
-func (l *Line) counted(e *plant.LineEvent) bool {
-	_, copied := l.place(e)
-	return copied
+// compare orders by time, then by id.
+func compare(ts int64, id *plant.ID, ts2 int64, id2 *plant.ID) int {
+	if ts != ts2 {
+		return cmp.Compare(ts, ts2)
+	}
+	return bytes.Compare(id[:], id2[:])
 }
 
-func notBefore(ts int64, id plant.ID, e *plant.LineEvent) bool {
-	if ts != e.TS {
-		return ts > e.TS
-	}
-	return string(id[:]) >= string(e.ID[:])
-}
-
-// around gives the span that a change at index i can have altered: from the
-// start of the stop it may have cut or joined to the end of the one behind it.
-func (l *Line) around(cfg *Config, i int) (lo, hi int64) {
-	lo, hi = l.states[i].ts, l.watermark
-	if i > 0 {
-		lo = min(lo, l.states[l.stopStart(cfg, i-1)].ts)
-	}
-	for j := i + 1; j < len(l.states); j++ {
-		hi = l.states[j].ts
-		if class(cfg, l.states[j].state, l.states[j].reason) != internalStop {
-			break
-		}
-		hi = l.watermark
-	}
-	if l.states[i].product == "" {
-		return lo, hi + 1
-	}
-	// A product holds until another is named.
-	for j := i + 1; j < len(l.states); j++ {
-		if l.states[j].product != "" {
-			return lo, max(hi, l.states[j].ts) + 1
-		}
-	}
-	return lo, l.watermark + 1
-}
-
-// stopStart gives the index of the first of the internal stops that follow one
-// another up to index i; i itself when that is none.
-func (l *Line) stopStart(cfg *Config, i int) int {
-	for i > 0 && class(cfg, l.states[i].state, l.states[i].reason) == internalStop &&
-		class(cfg, l.states[i-1].state, l.states[i-1].reason) == internalStop {
-		i--
-	}
-	return i
-}
-
-// Signal takes a sign of life at ts, such as a reading of one of the line's
-// sensors.
-func (l *Line) Signal(cfg *Config, ts int64, emit Emit) {
+// Signal takes in a sign of life at ts, such as a reading of one of the line's
+// sensors, for the next Advance.
+func (l *Line) Signal(ts int64) {
 	l.start(ts)
-	if ts < l.from {
-		return
+	if ts >= l.from {
+		l.news.sign(ts)
 	}
-	m := floor(ts)
-	i := sort.Search(len(l.signs), func(i int) bool { return floor(l.signs[i].first) >= m })
-	if i < len(l.signs) && floor(l.signs[i].first) == m {
-		s := &l.signs[i]
-		if ts >= s.first && ts <= s.last {
-			return
-		}
-		s.first, s.last = min(s.first, ts), max(s.last, ts)
-	} else {
-		l.signs = slices.Insert(l.signs, i, sign{ts, ts})
-	}
-	if m < l.first {
-		old := l.first
-		l.first = m
-		l.send(cfg, m, min(old, l.closed), emit)
-	}
-	if ts >= l.closed {
-		return
-	}
-	// A late sign can end a silence around it.
-	lo, hi := ts, ts+cfg.SilenceMS
-	if i > 0 {
-		lo = l.signs[i-1].last
-	}
-	if i+1 < len(l.signs) {
-		hi = l.signs[i+1].first
-	}
-	l.send(cfg, lo, hi+1, emit)
 }
 
-// Advance closes the minutes that the watermark has passed, sends their first
-// parts, and forgets what is behind the horizon.
+// start begins with a line's first sign, and moves the watermark.
+func (l *Line) start(ts int64) {
+	if !l.started {
+		*l = Line{started: true, watermark: ts, first: floor(ts), closed: floor(ts), from: floor(ts) - HorizonMS}
+	}
+	l.watermark = max(l.watermark, ts)
+}
+
+// Advance works in what has come since it was called last, and sends the closed
+// minutes that this changes; then it closes the minutes that the watermark has
+// passed, sends their first parts, and forgets what is behind the horizon. However
+// much has come, each minute is computed once.
 func (l *Line) Advance(cfg *Config, emit Emit) {
-	end := floor(l.watermark - LatenessMS)
-	if !l.started || end <= l.closed {
+	if !l.started {
 		return
 	}
-	lo := l.closed
-	// A stop that is still open may have outgrown the limit since its first
-	// minutes were sent.
-	if n := len(l.states); n > 0 {
-		lo = min(lo, l.states[l.stopStart(cfg, n-1)].ts)
+	l.takeIn(cfg)
+	l.sendDirty(cfg, emit)
+	l.sendLate(cfg, emit)
+	l.close(cfg, emit)
+	l.news.clear()
+}
+
+func (l *Line) close(cfg *Config, emit Emit) {
+	end := floor(l.watermark - LatenessMS)
+	if end <= l.closed {
+		return
 	}
 	left := int64(maxSilence)
 	for l.closed < end {
+		from := l.closed
 		told, next := l.stretch(cfg, end, &left)
 		l.closed = told
-		l.send(cfg, lo, told, emit)
+		for m := from; m < told; m += minuteMS {
+			l.sendMinute(cfg, m, emit)
+		}
 		if told < next { // the line begins anew, as one that was never seen
-			l.closed, l.first, lo = next, next, next
+			l.closed, l.first = next, next
 		}
 	}
-	l.forget(cfg)
+	// Only closed minutes leave the horizon.
+	l.from = max(l.from, min(floor(l.watermark)-HorizonMS, l.closed))
+	l.forget()
 }
 
 // stretch gives up to where minutes that are not closed yet are told, and where
@@ -250,22 +212,12 @@ func (l *Line) stretch(cfg *Config, end int64, left *int64) (told, next int64) {
 	return told, told
 }
 
-// start moves the watermark and the horizon.
-func (l *Line) start(ts int64) {
-	if !l.started {
-		*l = Line{started: true, watermark: ts, first: floor(ts), closed: floor(ts), from: floor(ts) - HorizonMS}
-	}
-	l.watermark = max(l.watermark, ts)
-	// Only closed minutes leave the horizon, so what is due is sent first.
-	l.from = max(l.from, min(floor(l.watermark)-HorizonMS, l.closed))
-}
-
 // forget drops what no later event can need.
-func (l *Line) forget(cfg *Config) {
+func (l *Line) forget() {
 	// The state that holds at the horizon stays, with the stop it belongs to.
 	if i := sort.Search(len(l.states), func(i int) bool { return l.states[i].ts > l.from }) - 1; i > 0 {
-		k := l.stopStart(cfg, i)
-		l.states[k].product = l.product(k)
+		k := l.index[i].begin
+		l.states[k].product = l.index[k].product
 		l.states = slices.Delete(l.states, 0, k)
 	}
 	i := sort.Search(len(l.counts), func(i int) bool { return l.counts[i].ts >= l.from })

@@ -85,12 +85,12 @@ func play(t require, cfg *Config, events []plant.LineEvent, end int64) sums {
 	var l Line
 	out := sums{}
 	for i := range events {
-		if _, err := l.Event(cfg, &events[i], out.add); err != nil {
+		if _, err := l.Event(&events[i]); err != nil {
 			t.Fatalf("event %d: %v", i, err)
 		}
 		l.Advance(cfg, out.add)
 	}
-	l.Signal(cfg, t0+end, out.add)
+	l.Signal(t0 + end)
 	l.Advance(cfg, out.add)
 	return out
 }
@@ -178,7 +178,7 @@ func TestMinorStopOutgrowsItsLimit(t *testing.T) {
 		}
 	}
 	for _, e := range []plant.LineEvent{state(0, plant.StateExecute, "", ""), state(minuteMS, plant.StateHeld, "jam", "")} {
-		if _, err := l.Event(&cfg, &e, emit); err != nil {
+		if _, err := l.Event(&e); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -187,13 +187,13 @@ func TestMinorStopOutgrowsItsLimit(t *testing.T) {
 		return s.TimeMS[plant.ClassMinorStop], s.TimeMS[plant.ClassBreakdown]
 	}
 	for m := int64(1); m <= 5; m++ {
-		l.Signal(&cfg, t0+m*minuteMS+10_000, emit)
+		l.Signal(t0 + m*minuteMS + 10_000)
 		l.Advance(&cfg, emit)
 	}
 	if minor, breakdown := class(); minor != 4*minuteMS || breakdown != 0 || revisions != 0 {
 		t.Fatalf("after five minutes: minor %d, breakdown %d, %d revisions", minor, breakdown, revisions)
 	}
-	l.Signal(&cfg, t0+7*minuteMS+10_000, emit)
+	l.Signal(t0 + 7*minuteMS + 10_000)
 	l.Advance(&cfg, emit)
 	if minor, breakdown := class(); minor != 0 || breakdown != 6*minuteMS || revisions != 4 {
 		t.Fatalf("after seven minutes: minor %d, breakdown %d, %d revisions", minor, breakdown, revisions)
@@ -234,9 +234,9 @@ func TestLongSilence(t *testing.T) {
 		cfg, got := config(60), sums{}
 		emit := func(p *plant.OEEPart) { got.add(p) }
 		for _, at := range c.signs {
-			l.Signal(&cfg, t0+at, emit)
+			l.Signal(t0 + at)
 		}
-		l.Signal(&cfg, t0+c.signs[len(c.signs)-1]+LatenessMS, emit)
+		l.Signal(t0 + c.signs[len(c.signs)-1] + LatenessMS)
 		l.Advance(&cfg, emit)
 		if len(got) != c.parts {
 			t.Errorf("%s: %d minutes have a part, want %d", name, len(got), c.parts)
@@ -249,7 +249,7 @@ func TestLongSilence(t *testing.T) {
 		// The line goes on, and a count comes an hour late.
 		last := c.signs[len(c.signs)-1]
 		for _, e := range []plant.LineEvent{state(last, plant.StateExecute, "", ""), made(last-hour, 7, 0), made(last+minuteMS, 5, 0), made(last+3*minuteMS, 0, 0)} {
-			if _, err := l.Event(&cfg, &e, emit); err != nil {
+			if _, err := l.Event(&e); err != nil {
 				t.Fatal(err)
 			}
 			l.Advance(&cfg, emit)
@@ -267,17 +267,19 @@ func TestBeyondTheHorizon(t *testing.T) {
 	cfg := config(1)
 	var l Line
 	out := sums{}
-	l.Signal(&cfg, t0, out.add)
+	l.Signal(t0)
 	l.Advance(&cfg, out.add)
-	l.Signal(&cfg, t0+HorizonMS+3*minuteMS, out.add)
+	l.Signal(t0 + HorizonMS + 3*minuteMS)
 	l.Advance(&cfg, out.add)
-	l.Signal(&cfg, t0+HorizonMS+4*minuteMS, out.add)
+	l.Signal(t0 + HorizonMS + 4*minuteMS)
 	e := state(0, plant.StateHeld, "", "")
-	if _, err := l.Event(&cfg, &e, out.add); !errors.Is(err, ErrLate) {
+	if _, err := l.Event(&e); !errors.Is(err, ErrLate) {
 		t.Errorf("a state event from before the horizon: %v", err)
 	}
 	c := made(5000, 7, 1)
-	if _, err := l.Event(&cfg, &c, out.add); err != nil || out[key{t0, ""}].Total != 8 {
+	_, err := l.Event(&c)
+	l.Advance(&cfg, out.add)
+	if err != nil || out[key{t0, ""}].Total != 8 {
 		t.Errorf("a count from before the horizon: %v %v", err, out[key{t0, ""}])
 	}
 }
@@ -298,7 +300,7 @@ func drawEvents(t *rapid.T) []plant.LineEvent {
 }
 
 // TestAnyOrderGivesTheSameSums, classes sum to the minute, copies change
-// nothing, and a restart in the middle changes nothing.
+// nothing, nor does it how many events are worked in at once.
 func TestAnyOrderGivesTheSameSums(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		cfg := config(4)
@@ -325,7 +327,65 @@ func TestAnyOrderGivesTheSameSums(t *testing.T) {
 		if got := play(t, &cfg, mixed, end).nonzero(); !equalSums(got, want) {
 			t.Fatalf("another order gives other sums: %s", firstDifference(got, want))
 		}
+		var l Line
+		got := sums{}
+		for i := range mixed {
+			if _, err := l.Event(&mixed[i]); err != nil {
+				t.Fatal(err)
+			}
+			if r.IntN(8) == 0 {
+				l.Advance(&cfg, got.add)
+			}
+		}
+		l.Signal(t0 + end)
+		l.Advance(&cfg, got.add)
+		if got := got.nonzero(); !equalSums(got, want) {
+			t.Fatalf("by batches the sums are others: %s", firstDifference(got, want))
+		}
 	})
+}
+
+// TestBacklog: a gateway that was cut off sends an hour of what it kept, each bottle
+// and each state, in any order, while another goes on with the line. Each minute is
+// computed once for all of it, not for each event.
+func TestBacklog(t *testing.T) {
+	const n = 100_000
+	for name, place := range map[string]func(i int64) int64{
+		"oldest first": func(i int64) int64 { return i },
+		"newest first": func(i int64) int64 { return n - 1 - i },
+		"mixed":        func(i int64) int64 { return i * 77_773 % n },
+	} {
+		for kind, event := range map[string]func(i int64) plant.LineEvent{
+			"count": func(i int64) plant.LineEvent { return made(minuteMS+i*33, 1, 0) },
+			"state": func(i int64) plant.LineEvent {
+				return state(minuteMS+i*33, plant.StateHeld, "jam"[:i%3], "")
+			},
+		} {
+			cfg, got, parts := config(60), sums{}, 0
+			var l Line
+			emit := func(p *plant.OEEPart) { got.add(p); parts++ }
+			e := state(0, plant.StateExecute, "", "")
+			if _, err := l.Event(&e); err != nil {
+				t.Fatal(err)
+			}
+			for m := range int64(60) {
+				l.Signal(t0 + m*minuteMS)
+			}
+			l.Advance(&cfg, emit)
+			parts = 0
+			for i := range int64(n) {
+				e := event(place(i))
+				if fresh, err := l.Event(&e); err != nil || !fresh {
+					t.Fatal(fresh, err)
+				}
+			}
+			l.Advance(&cfg, emit)
+			total := got.total()
+			if kind == "count" && total.Good != n || kind == "state" && total.TimeMS[plant.ClassBreakdown] != 57*minuteMS || parts > 60 {
+				t.Errorf("%s, each %s: %d parts, %+v", name, kind, parts, total)
+			}
+		}
+	}
 }
 
 func firstDifference(a, b sums) string {
@@ -358,7 +418,7 @@ func TestStateRoundTrip(t *testing.T) {
 		var a, b Line
 		drop := func(*plant.OEEPart) {}
 		for _, e := range drawEvents(t) {
-			if _, err := a.Event(&cfg, &e, drop); err != nil {
+			if _, err := a.Event(&e); err != nil {
 				t.Fatal(err)
 			}
 			a.Advance(&cfg, drop)
@@ -375,9 +435,10 @@ func FuzzRestoreState(f *testing.F) {
 	var l Line
 	cfg := config(1)
 	e := state(0, plant.StateExecute, "r", "p")
-	if _, err := l.Event(&cfg, &e, func(*plant.OEEPart) {}); err != nil {
+	if _, err := l.Event(&e); err != nil {
 		f.Fatal(err)
 	}
+	l.Advance(&cfg, func(*plant.OEEPart) {})
 	f.Add(l.AppendState(nil))
 	f.Fuzz(func(_ *testing.T, b []byte) {
 		var l Line
@@ -394,7 +455,7 @@ func BenchmarkEvent(b *testing.B) {
 	n := 0
 	for i := int64(0); b.Loop(); i++ {
 		e := made(i*5000, 5, 1)
-		if _, err := l.Event(&cfg, &e, func(*plant.OEEPart) { n++ }); err != nil {
+		if _, err := l.Event(&e); err != nil {
 			b.Fatal(err)
 		}
 		l.Advance(&cfg, func(*plant.OEEPart) { n++ })
@@ -403,8 +464,8 @@ func BenchmarkEvent(b *testing.B) {
 
 // TestCopiesOfOldCounts: a gateway that had no answer sends its buffer again,
 // after hours. Each count of it counts once, whether it was in time or late at
-// first, also in a line whose state was stored in between; a part for each late
-// one can be told from the others of its minute.
+// first, also in a line whose state was stored in between; late ones of one batch
+// and minute are one part, which can be told from the minute's others.
 func TestCopiesOfOldCounts(t *testing.T) {
 	cfg := DefaultConfig()
 	var l Line
@@ -423,7 +484,7 @@ func TestCopiesOfOldCounts(t *testing.T) {
 	const inTime, late = 600, 60
 	send := func() {
 		for i := range int64(inTime) {
-			if _, err := l.Event(&cfg, count(i), emit); err != nil {
+			if _, err := l.Event(count(i)); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -431,12 +492,15 @@ func TestCopiesOfOldCounts(t *testing.T) {
 	}
 	send()
 	for ts := t0; ts < t0+6*60*minuteMS; ts += minuteMS {
-		l.Signal(&cfg, ts, emit)
+		l.Signal(ts)
 		l.Advance(&cfg, emit)
 	}
 	for i := range int64(late) {
-		if fresh, err := l.Event(&cfg, count(inTime+i), emit); err != nil || !fresh {
+		if fresh, err := l.Event(count(inTime + i)); err != nil || !fresh {
 			t.Fatal(fresh, err)
+		}
+		if i%20 == 19 {
+			l.Advance(&cfg, emit)
 		}
 	}
 	var again Line
@@ -446,11 +510,12 @@ func TestCopiesOfOldCounts(t *testing.T) {
 	l = again
 	send()
 	for i := range int64(late) {
-		if fresh, err := l.Event(&cfg, count(inTime+i), emit); err != nil || fresh {
+		if fresh, err := l.Event(count(inTime + i)); err != nil || fresh {
 			t.Fatal(fresh, err)
 		}
 	}
-	if total != inTime+late || len(revisions) != late {
+	l.Advance(&cfg, emit)
+	if total != inTime+late || len(revisions) != late/20 {
 		t.Errorf("%v units of %d, late parts of %d revisions", total, inTime+late, len(revisions))
 	}
 }
@@ -468,19 +533,19 @@ func TestFastLine(t *testing.T) {
 			e := plant.LineEvent{Type: plant.EventCount, TS: t0 + i*pace, Good: 1, Seq: i}
 			e.ID = plant.EventID(&e)
 			for range 1 + i%2 { // every other one twice
-				if _, err := l.Event(&cfg, &e, emit); err != nil {
+				if _, err := l.Event(&e); err != nil {
 					t.Fatalf("%s: %v", name, err)
 				}
 			}
 		}
-		l.Signal(&cfg, t0+122*minuteMS, emit)
+		l.Signal(t0 + 122*minuteMS)
 		l.Advance(&cfg, emit)
 		if total != float64(n) {
 			t.Errorf("%s: %v units of %d", name, total, n)
 		}
 		if n > maxKept {
 			e := plant.LineEvent{Type: plant.EventState, TS: t0 + 121*minuteMS, State: plant.StateExecute}
-			if _, err := l.Event(&cfg, &e, emit); err != nil && !errors.Is(err, ErrFull) {
+			if _, err := l.Event(&e); err != nil && !errors.Is(err, ErrFull) {
 				t.Error(err)
 			}
 		}

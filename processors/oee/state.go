@@ -13,7 +13,7 @@ const stateVersion = 2
 
 var errState = errors.New("malformed line state")
 
-// AppendState appends the line's state.
+// AppendState appends the state of a line that has no news: after Advance.
 func (l *Line) AppendState(b []byte) []byte {
 	b = append(b, stateVersion, flag(l.started))
 	for _, v := range []int64{l.watermark, l.first, l.closed, l.from} {
@@ -113,6 +113,7 @@ func (l *Line) RestoreState(src []byte) ([]byte, error) {
 	if r.bad || len(n.late.ids) > maxLate || n.late.next > 0 && len(n.late.ids) < maxLate {
 		return nil, errState
 	}
+	n.late.until = n.watermark + 1
 	*l = n
 	return r.b, nil
 }

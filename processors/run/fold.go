@@ -97,7 +97,7 @@ func (t *task) foldEvent(r *stream.Record) error {
 		return undecodable(err)
 	}
 	l := t.line(e.Tenant, e.Line)
-	fresh, err := l.ledger.Event(l.cfg, e, t.emit(l))
+	fresh, err := l.ledger.Event(e)
 	if err != nil {
 		if errors.Is(err, oee.ErrLate) {
 			return &stream.Poison{Reason: "late", Err: err}

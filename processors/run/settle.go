@@ -122,7 +122,7 @@ func (t *task) signal(s *sensor, ts int64) {
 	}
 	l.sign = second
 	t.refresh(l)
-	l.ledger.Signal(l.cfg, ts, t.emit(l))
+	l.ledger.Signal(ts)
 	t.touch(l)
 }
 
