@@ -117,11 +117,7 @@ func (p *stopPage) policy() downtime.Policy {
 		limit = plant.DefaultMinorStopMS
 	}
 	return downtime.Policy{MinorStopMS: limit, ClassOf: func(reason string) (plant.TimeClass, bool) {
-		r, ok := p.s.Directory.StopReason(p.line.Tenant, reason)
-		if !ok {
-			return 0, false
-		}
-		return plant.ParseTimeClass(r.Class)
+		return p.s.Directory.ReasonClass(p.line.Tenant, reason)
 	}}
 }
 

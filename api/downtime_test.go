@@ -35,7 +35,7 @@ func (w *world) lineStory(start int64) {
 	for ts := start; ts < start+2*dayMS; ts += 1 + r.Int64N(900_000) {
 		e := plant.LineEvent{TS: ts, Type: plant.EventState, State: plant.State(1 + r.IntN(len(plant.States())-1)), Reason: []string{"", "filler-jam", "b"}[r.IntN(3)], Seq: plant.NoSeq}
 		e.ID = plant.EventID(&e)
-		_, err := l.Event(&cfg, &e, emit)
+		_, err := l.Event(&e)
 		must(w.t, err)
 		l.Advance(&cfg, emit)
 		w.read.states = append(w.read.states, query.LineState{TS: e.TS, State: e.State.String(), Reason: e.Reason})

@@ -108,6 +108,16 @@ func (s *Store) Product(tenant plant.ID, idOrKey string) (*Product, bool) {
 // Calendar finds a calendar by id.
 func (s *Store) Calendar(id plant.ID) (*Calendar, bool) { return findID(s, &s.calendars, id) }
 
+// ReasonClass gives the class of time that a stop reason stands for: as the tenant
+// has it, or as plant has for a reason that the tenant doesn't know. False: none, the
+// line's state decides.
+func (s *Store) ReasonClass(tenant plant.ID, reason string) (plant.TimeClass, bool) {
+	if r, ok := s.StopReason(tenant, reason); ok {
+		return plant.ParseTimeClass(r.Class)
+	}
+	return plant.ReasonClass(reason)
+}
+
 // StopReason finds a tenant's stop reason by its id or its key.
 func (s *Store) StopReason(tenant plant.ID, idOrKey string) (*StopReason, bool) {
 	return findEither(s, &s.reasons, tenant, idOrKey)

@@ -33,20 +33,20 @@ func story(t testing.TB, cfg *oee.Config, events []plant.LineEvent, signs []int6
 	for i := range events {
 		e := &events[i]
 		for len(signs) > 0 && signs[0] <= e.TS {
-			l.Signal(cfg, signs[0], emit)
+			l.Signal(signs[0])
 			signs = signs[1:]
 		}
 		e.ID = plant.EventID(e)
-		if _, err := l.Event(cfg, e, emit); err != nil {
+		if _, err := l.Event(e); err != nil {
 			t.Fatal(err)
 		}
 		l.Advance(cfg, emit)
 		changes = append(changes, Change{e.TS, e.State, e.Reason})
 	}
 	for _, s := range signs {
-		l.Signal(cfg, s, emit)
+		l.Signal(s)
 	}
-	l.Signal(cfg, until+minuteMS, emit)
+	l.Signal(until+minuteMS)
 	l.Advance(cfg, emit)
 	var out []Minute
 	for _, m := range byMinute {

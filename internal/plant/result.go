@@ -102,6 +102,16 @@ func ParseTimeClass(s string) (TimeClass, bool) {
 	return TimeClass(i), ok
 }
 
+// ReasonClass gives the class of time that a stop reason stands for which every
+// tenant has without saying so; false: none.
+func ReasonClass(reason string) (TimeClass, bool) {
+	switch reason {
+	case "break", "meal", "no_orders":
+		return ClassPlannedStop, true
+	}
+	return 0, false
+}
+
 // OEEPart is a change of one line's figures for one minute and product: the
 // parts from which every OEE figure is a ratio of sums, never a percentage.
 // A minute's first part holds its figures; a later fact adds a part with the

@@ -10,8 +10,8 @@ type Config struct {
 	// Planned gives the class of a time that is not planned for production and
 	// until when that holds; ok is false for productive time. Nil: all time is.
 	Planned func(ts int64) (class plant.TimeClass, until int64, ok bool)
-	// PlannedReasons are the stop reasons that make a stop a planned one.
-	PlannedReasons map[string]bool
+	// ReasonClass gives the class that a stop reason stands for; false: none.
+	ReasonClass func(reason string) (plant.TimeClass, bool)
 	// MinorStopMS is the longest minor stop.
 	MinorStopMS int64
 	// SilenceMS is how long a line may be silent before that is no_signal.
@@ -24,11 +24,11 @@ type Config struct {
 // silence for none.
 func DefaultConfig() Config {
 	return Config{
-		Ideal:          func(string, int64) float64 { return 0 },
-		PlannedReasons: map[string]bool{"break": true, "meal": true, "no_orders": true},
-		MinorStopMS:    plant.DefaultMinorStopMS,
-		SilenceMS:      2 * minuteMS,
-		Policy:         1,
+		Ideal:       func(string, int64) float64 { return 0 },
+		ReasonClass: plant.ReasonClass,
+		MinorStopMS: plant.DefaultMinorStopMS,
+		SilenceMS:   2 * minuteMS,
+		Policy:      1,
 	}
 }
 
@@ -36,13 +36,20 @@ func DefaultConfig() Config {
 // tells apart.
 const internalStop = plant.TimeClass(255)
 
-// class maps a state to its class.
+// class maps a state to its class. A state that is the line's own fault is what its
+// reason stands for; minor stop or breakdown only its length decides.
 func class(cfg *Config, s plant.State, reason string) plant.TimeClass {
-	if c, own := s.Class(); !own {
+	c, own := s.Class()
+	if !own {
 		return c
 	}
-	if cfg.PlannedReasons[reason] {
-		return plant.ClassPlannedStop
+	if reason == "" {
+		return internalStop
 	}
-	return internalStop
+	switch c, ok := cfg.ReasonClass(reason); {
+	case !ok, c == plant.ClassMinorStop, c == plant.ClassBreakdown, c == plant.ClassRunning, c == plant.ClassNoSignal:
+		return internalStop
+	default:
+		return c
+	}
 }

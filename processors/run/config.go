@@ -2,6 +2,7 @@ package run
 
 import (
 	"github.com/foodflow/foodflow/internal/directory"
+	"github.com/foodflow/foodflow/internal/plant"
 	"github.com/foodflow/foodflow/processors/anomaly"
 	"github.com/foodflow/foodflow/processors/oee"
 )
@@ -52,13 +53,15 @@ func sensorConfig(d *directory.Sensor) anomaly.Config {
 	return cfg
 }
 
-// lineConfig gives the OEE ledger what the directory says of a line.
-func lineConfig(d *directory.Line) *oee.Config {
+// lineConfig gives the OEE ledger what a directory says of a line, which is as old
+// as the configuration.
+func lineConfig(dir *directory.Store, d *directory.Line) *oee.Config {
 	cfg := oee.DefaultConfig()
 	if d == nil {
 		return &cfg
 	}
 	cfg.Ideal = func(product string, ts int64) float64 { return idealRate(d, product, ts) }
+	cfg.ReasonClass = reasonClasses(dir, d.Tenant)
 	if d.MinorStopMS > 0 {
 		cfg.MinorStopMS = d.MinorStopMS
 	}
@@ -70,6 +73,29 @@ func lineConfig(d *directory.Line) *oee.Config {
 		cfg.Policy = d.Policy
 	}
 	return &cfg
+}
+
+// maxReasons bounds how many reasons a line's configuration remembers.
+const maxReasons = 1000
+
+// reasonClasses asks the directory once for each reason.
+func reasonClasses(dir *directory.Store, tenant plant.ID) func(string) (plant.TimeClass, bool) {
+	type answer struct {
+		class plant.TimeClass
+		ok    bool
+	}
+	known := map[string]answer{}
+	return func(reason string) (plant.TimeClass, bool) {
+		a, asked := known[reason]
+		if !asked {
+			if len(known) == maxReasons {
+				clear(known)
+			}
+			a.class, a.ok = dir.ReasonClass(tenant, reason)
+			known[reason] = a
+		}
+		return a.class, a.ok
+	}
 }
 
 // idealRate is the rate of the product that was valid last before ts, or the

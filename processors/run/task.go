@@ -135,7 +135,7 @@ func (t *task) line(tenant, id plant.ID) *line {
 func (t *task) refresh(l *line) {
 	if changes := t.deps.Directory.Changes(); l.cfg == nil || l.seen != changes {
 		d, _ := t.deps.Directory.LineByID(l.id)
-		l.cfg, l.seen = lineConfig(d), changes
+		l.cfg, l.seen = lineConfig(t.deps.Directory, d), changes
 	}
 }
 
