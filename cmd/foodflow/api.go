@@ -92,9 +92,9 @@ func (c *apiCmd) Run(e *env) error {
 	if err := r.group.Start(e.ctx, "http", func(ctx context.Context) error { return server.Start(ctx, r.group.Fail) }, server.Stop); err != nil {
 		return err
 	}
-	r.admin.AddCheck("postgres", db.Ping)
-	r.admin.AddCheck("kafka", func(ctx context.Context) error { return cl.Ping(ctx) })
-	r.admin.AddCheck("clickhouse", ch.Ping)
+	r.admin.AddPart("postgres", db.Ping)
+	r.admin.AddPart("kafka", func(ctx context.Context) error { return cl.Ping(ctx) })
+	r.admin.AddPart("clickhouse", ch.Ping)
 	return r.serve(e.ctx)
 }
 

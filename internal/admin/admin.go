@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/pprof"
@@ -28,12 +29,17 @@ type Server struct {
 	tls  *tls.Config // nil: plain text
 
 	mu     sync.Mutex // guards checks
-	checks map[string]Check
+	checks map[string]check
+}
+
+type check struct {
+	look Check
+	part bool // see AddPart
 }
 
 // New makes the port; nothing is opened.
 func New(addr string, reg prometheus.Gatherer, version string, logger *slog.Logger) *Server {
-	s := &Server{addr: addr, checks: map[string]Check{}}
+	s := &Server{addr: addr, checks: map[string]check{}}
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", promhttp.HandlerFor(reg, promhttp.HandlerOpts{}))
 	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
@@ -51,8 +57,15 @@ func New(addr string, reg prometheus.Gatherer, version string, logger *slog.Logg
 // Secure makes the port speak TLS from Start on; nil is plain text.
 func (s *Server) Secure(c *tls.Config) { s.tls = c }
 
-// AddCheck enters a check for /readyz.
-func (s *Server) AddCheck(name string, c Check) {
+// AddCheck enters a check for /readyz: of what the process can't work without.
+func (s *Server) AddCheck(name string, c Check) { s.add(name, check{c, false}) }
+
+// AddPart enters a check of what a part of the process needs. /readyz tells what
+// is wrong with it, and says 503 only when nothing is right with any part: whoever
+// routes by it must not take away what the process still can do.
+func (s *Server) AddPart(name string, c Check) { s.add(name, check{c, true}) }
+
+func (s *Server) add(name string, c check) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.checks[name] = c
@@ -65,10 +78,7 @@ func (s *Server) ready(w http.ResponseWriter, r *http.Request) {
 	ctx, cancel := context.WithTimeout(r.Context(), checkTimeout)
 	defer cancel()
 	s.mu.Lock()
-	checks := make(map[string]Check, len(s.checks))
-	for n, c := range s.checks {
-		checks[n] = c
-	}
+	checks := maps.Clone(s.checks)
 	s.mu.Unlock()
 	// All at once: one that hangs must not use up the others' time. One that
 	// doesn't heed its context is left behind: Kafka's client can wait half a
@@ -79,25 +89,46 @@ func (s *Server) ready(w http.ResponseWriter, r *http.Request) {
 	}
 	results := make(chan result, len(checks)) // holds what comes too late
 	for name, c := range checks {
-		go func() { results <- result{name, c(ctx)} }()
+		go func() { results <- result{name, c.look(ctx)} }()
 	}
-	status, out := http.StatusOK, map[string]string{}
+	out := map[string]string{}
 	for name := range checks {
 		out[name] = "no answer in time"
 	}
 	for range checks {
 		select {
 		case r := <-results:
-			if out[r.name] = "ok"; r.err != nil {
-				status, out[r.name] = http.StatusServiceUnavailable, r.err.Error()
+			if out[r.name] = answered; r.err != nil {
+				out[r.name] = r.err.Error()
 			}
 		case <-ctx.Done():
-			status = http.StatusServiceUnavailable
 		}
+	}
+	status := http.StatusOK
+	if !able(checks, out) {
+		status = http.StatusServiceUnavailable
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
 	_ = json.NewEncoder(w).Encode(out) // fails only when the client is gone
+}
+
+const answered = "ok"
+
+// able says whether all checks hold, and of the parts any.
+func able(checks map[string]check, results map[string]string) bool {
+	parts, right := 0, 0
+	for name, c := range checks {
+		switch ok := results[name] == answered; {
+		case !c.part && !ok:
+			return false
+		case c.part && ok:
+			parts, right = parts+1, right+1
+		case c.part:
+			parts++
+		}
+	}
+	return parts == 0 || right > 0
 }
 
 // Start listens and serves in the background.

@@ -62,6 +62,20 @@ func TestHealth(t *testing.T) {
 	if code, body := get(t, s, "/readyz"); code != 503 || !strings.Contains(body, `"store":"away"`) {
 		t.Errorf("not ready: %d %s", code, body)
 	}
+	broken = nil
+	var parts [2]error
+	for i, name := range []string{"part a", "part b"} {
+		s.AddPart(name, func(context.Context) error { return parts[i] })
+	}
+	for _, c := range []struct {
+		store, a, b error
+		code        int
+	}{{nil, nil, nil, 200}, {nil, errors.New("a is away"), nil, 200}, {nil, errors.New("a is away"), errors.New("b is away"), 503}, {errors.New("away"), nil, nil, 503}} {
+		broken, parts = c.store, [2]error{c.a, c.b}
+		if code, body := get(t, s, "/readyz"); code != c.code || strings.Contains(body, "a is away") != (c.a != nil) {
+			t.Errorf("%v: %d %s", c, code, body)
+		}
+	}
 	for _, path := range []string{"/livez", "/version", "/debug/pprof/"} {
 		if code, _ := get(t, s, path); code != 200 {
 			t.Errorf("%s: %d", path, code)

@@ -46,7 +46,7 @@ func story(t testing.TB, cfg *oee.Config, events []plant.LineEvent, signs []int6
 	for _, s := range signs {
 		l.Signal(s)
 	}
-	l.Signal(until+minuteMS)
+	l.Signal(until + minuteMS)
 	l.Advance(cfg, emit)
 	var out []Minute
 	for _, m := range byMinute {

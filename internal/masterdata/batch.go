@@ -3,6 +3,7 @@ package masterdata
 import (
 	"context"
 	"fmt"
+	"math"
 	"regexp"
 	"strings"
 	"time"
@@ -93,6 +94,7 @@ func (b *Batch) figures() BatchFigures {
 		if f.TotalCost != nil {
 			sum += *f.TotalCost
 		}
+		sum = round6(sum)
 		f.TotalCost = &sum
 	}
 	if f.TotalCost != nil && b.ActualQuantity != nil {
@@ -100,6 +102,10 @@ func (b *Batch) figures() BatchFigures {
 	}
 	return f
 }
+
+// round6 gives an amount as Postgres keeps it, numeric(20,6): sums of amounts have
+// no more places than they.
+func round6(v float64) float64 { return math.Round(v*1e6) / 1e6 }
 
 // Batches gives the operations on batches.
 func (s *Store) Batches() Batches {

@@ -26,7 +26,7 @@ type LineFields struct {
 	Unit             string      `json:"unit" minLength:"1" maxLength:"32" doc:"unit of its counts" example:"bottle"`
 	IdealRate        float64     `json:"ideal_rate,omitempty" minimum:"0" maximum:"1000000000" doc:"units a minute where no product's rate holds, 0.000001 or more; 0: none" example:"300"`
 	IdealRates       []IdealRate `json:"ideal_rates,omitempty" nullable:"false" maxItems:"1000" doc:"ideal rate by product"`
-	CalendarID       *plant.ID   `json:"calendar_id,omitempty" format:"uuid" doc:"shift calendar; without one the line is always scheduled"`
+	CalendarID       *plant.ID   `json:"calendar_id,omitempty" format:"uuid" doc:"shift calendar. The OEE ledger does not look at it: all time of a line counts as scheduled"`
 	SilenceTimeoutMS int64       `json:"silence_timeout_ms,omitempty" minimum:"0" maximum:"604800000" doc:"how long it may send nothing, milliseconds; 0: the default" example:"120000"`
 	MinorStopMS      int64       `json:"minor_stop_ms,omitempty" minimum:"0" maximum:"86400000" doc:"the longest minor stop, milliseconds; 0: the default" example:"300000"`
 	Policy           uint32      `json:"policy,omitempty" doc:"version of the OEE policy stamped on figures" example:"1"`

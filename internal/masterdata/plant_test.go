@@ -205,6 +205,7 @@ func TestBatchFigures(t *testing.T) {
 		"all scrap":           {BatchFields{PlannedQuantity: 100, ActualQuantity: v(0), ScrapQuantity: v(8), ScrapCost: v(4)}, [5]any{0.0, 1.0, 0.0, 4.0, nil}},
 		"nothing made at all": {BatchFields{PlannedQuantity: 100, ActualQuantity: v(0), ScrapQuantity: v(0)}, [5]any{nil, nil, 0.0, nil, nil}},
 		"costs":               {BatchFields{PlannedQuantity: 100, ActualQuantity: v(50), LabourCost: v(10), MaterialCost: v(20), ScrapCost: v(5)}, [5]any{nil, nil, 0.5, 35.0, 0.7}},
+		"costs in cents":      {BatchFields{PlannedQuantity: 100, LabourCost: v(0.1), MaterialCost: v(0.2)}, [5]any{nil, nil, nil, 0.3, nil}},
 		"more than planned":   {BatchFields{PlannedQuantity: 100, ActualQuantity: v(150), ScrapQuantity: v(0), MaterialCost: v(30)}, [5]any{1.0, 0.0, 1.5, 30.0, 0.2}},
 	} {
 		f := (&Batch{BatchFields: c.f}).figures()
