@@ -89,7 +89,7 @@ func (s *store) take(events []feed.Event, readings []feed.Reading) {
 			Tenant: d.Tenant, Line: d.ID, ID: e.ID, TS: e.TS, Type: e.Type, State: e.State, Reason: e.Reason,
 			Product: e.Product, Good: e.Good, Scrap: e.Scrap, Unit: e.Unit, Seq: plant.NoSeq,
 		}
-		fresh, err := ledger.Event(cfg, &le, emit)
+		fresh, err := ledger.Event(&le)
 		if err != nil {
 			s.t.Fatal(err)
 		}
@@ -106,7 +106,7 @@ func (s *store) take(events []feed.Event, readings []feed.Reading) {
 					s.offset++
 					s.readings.Append(&plant.Reading{Tenant: d.Tenant, Line: d.Line, Sensor: d.ID, TS: r.TS, Value: r.Value, Quality: r.Quality, Seq: r.Seq}, 0, 0, s.offset)
 					_, ledger, cfg, emit := s.of(s.plant.Lines[i].Key)
-					ledger.Signal(cfg, r.TS, emit)
+					ledger.Signal(r.TS)
 					ledger.Advance(cfg, emit)
 				}
 			}
