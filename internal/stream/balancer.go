@@ -1,6 +1,7 @@
 package stream
 
 import (
+	"math"
 	"slices"
 	"sort"
 
@@ -63,18 +64,21 @@ func (slotBalancer) Balance(b *kgo.ConsumerBalancer, topics map[string]int32) kg
 		}
 		members = append(members, h)
 	})
-	var slots int32
+	// While the partitions of one topic are raised and those of the others not yet,
+	// what lies past the smallest waits: a slot has all inputs or none.
+	slots := int32(math.MaxInt32)
 	for _, n := range topics {
-		slots = max(slots, n)
+		slots = min(slots, n)
+	}
+	if len(topics) == 0 {
+		slots = 0
 	}
 	plan := b.NewPlan()
 	for i, mine := range assign(members, slots) {
 		member, _ := b.MemberAt(i)
-		for topic, n := range topics {
+		for topic := range topics {
 			for _, p := range mine {
-				if p < n {
-					plan.AddPartition(member, topic, p)
-				}
+				plan.AddPartition(member, topic, p)
 			}
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"hash/fnv"
 	"log/slog"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -25,7 +26,9 @@ const (
 // ClickHouse does, and a snapshot store.
 type world struct {
 	t     *testing.T
+	kafka *kfake.Cluster
 	seeds []string
+	opts  []kgo.Opt
 	store *tokenStore
 	snaps *memSnapshots
 	cfg   Config
@@ -43,15 +46,20 @@ func newWorld(t *testing.T, partitions int32) *world {
 	cfg.Group, cfg.Inputs = "g", []string{events, readings}
 	cfg.BatchRecords, cfg.MaxAge, cfg.Idle = 70, 20*time.Millisecond, 5*time.Millisecond
 	cfg.SnapshotEvery, cfg.SnapshotRecords = time.Millisecond, 150
-	return &world{t: t, seeds: c.ListenAddrs(), cfg: cfg, store: &tokenStore{tokens: map[string]bool{}, rows: map[string]int{}}, snaps: &memSnapshots{m: map[Ref][]byte{}, of: map[Ref]int32{}}}
+	return &world{t: t, kafka: c, seeds: c.ListenAddrs(), cfg: cfg, store: &tokenStore{tokens: map[string]bool{}, rows: map[string]int{}}, snaps: &memSnapshots{m: map[Ref][]byte{}, of: map[Ref]int32{}}}
 }
 
 func (w *world) client(opts ...kgo.Opt) (*kgo.Client, error) {
-	return kgo.NewClient(append([]kgo.Opt{kgo.SeedBrokers(w.seeds...), kgo.MetadataMinAge(10 * time.Millisecond)}, opts...)...)
+	return kgo.NewClient(slices.Concat([]kgo.Opt{kgo.SeedBrokers(w.seeds...), kgo.MetadataMinAge(10 * time.Millisecond)}, w.opts, opts)...)
 }
 
 // produce writes n records to each partition of each topic.
 func (w *world) produce(partitions int32, n int) {
+	w.t.Helper()
+	w.produceTo([]string{events, readings}, partitions, n)
+}
+
+func (w *world) produceTo(topics []string, partitions int32, n int) {
 	w.t.Helper()
 	cl, err := w.client(kgo.RecordPartitioner(kgo.ManualPartitioner()))
 	if err != nil {
@@ -60,7 +68,7 @@ func (w *world) produce(partitions int32, n int) {
 	defer cl.Close()
 	for i := range n {
 		for p := range partitions {
-			for _, topic := range []string{events, readings} {
+			for _, topic := range topics {
 				cl.Produce(w.t.Context(), &kgo.Record{Topic: topic, Partition: p, Value: binary.BigEndian.AppendUint32(nil, uint32(i))}, nil)
 			}
 		}
