@@ -2,6 +2,7 @@ package run
 
 import (
 	"fmt"
+	"math"
 
 	"github.com/foodflow/foodflow/internal/broker"
 	"github.com/foodflow/foodflow/internal/plant"
@@ -13,13 +14,17 @@ import (
 
 // When minutes are handed out. A batch of busyBatch records says that the slot is
 // under load: then they go when they are over, a sixtieth of the rows at a
-// reading a second. Otherwise they go every five seconds of the broker's time,
+// reading a second: by the sensor's first reading of another minute, or where none
+// comes, for a cable may have broken, within lingerMS and sweepEvery of the
+// broker's time after their end. Otherwise they go every five seconds of the broker's time,
 // since each insert of minutes costs ClickHouse three parts, and with an empty
 // batch, which says that nothing more comes. All of that follows from the batch's
 // bounds and records, so a repetition does the same.
 const (
 	busyBatch    = 20_000
 	handOutEvery = 5_000 // ms
+	lingerMS     = 20_000
+	sweepEvery   = 20_000 // ms
 )
 
 // Settle scores and sums up the batch's readings, closes the minutes of the
@@ -32,14 +37,11 @@ func (t *task) Settle(b stream.Batch) error {
 	for i := range b.To {
 		records += b.To[i] - b.From[i]
 	}
-	if records == 0 || records < busyBatch && t.now-t.handed >= handOutEvery {
-		t.handed = t.now
-		for _, i := range t.open {
-			s := t.sensors.at(i)
-			t.handOut(s)
-			s.open = false
-		}
-		t.open = t.open[:0]
+	switch since := t.now - t.handed; {
+	case records == 0, records < busyBatch && since >= handOutEvery:
+		t.handOutOpen(math.MaxInt64)
+	case since >= sweepEvery && !t.unswept:
+		t.handOutOpen(t.now - lingerMS)
 	}
 	for _, l := range t.touched {
 		l.ledger.Advance(l.cfg, t.emit(l))
@@ -47,6 +49,23 @@ func (t *task) Settle(b stream.Batch) error {
 	}
 	t.touched = t.touched[:0]
 	return nil
+}
+
+// handOutOpen hands out the open minutes that are over at a time. Each sensor
+// that stays open has had a reading since about then, so the walk costs little
+// beside those.
+func (t *task) handOutOpen(at int64) {
+	t.handed = t.now
+	kept := t.open[:0]
+	for _, i := range t.open {
+		s := t.sensors.at(i)
+		if s.open = s.minute.OpenAt(at); s.open {
+			kept = append(kept, i)
+			continue
+		}
+		t.handOut(s)
+	}
+	t.open = kept
 }
 
 // settleReadings takes what is staged: sensor by sensor through the windows,

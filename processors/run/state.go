@@ -12,8 +12,14 @@ import (
 )
 
 // stateVersion is the first byte of a slot's state. Version 1 had no times, and
-// the windows of 1 and 2 are of their own first version.
-const stateVersion = 3
+// the windows of 1 and 2 are of their own first version. What is folded since a
+// state of 3 or less was stored may have been folded by a program that kept open
+// minutes as long as it was under load; until the next state it is folded so
+// again, or minutes would be handed out in silence.
+const (
+	stateVersion = 4
+	firstSwept   = 4
+)
 
 var errState = errors.New("malformed slot state")
 
@@ -24,6 +30,7 @@ func sortedLines(m map[plant.ID]*line) []plant.ID {
 // AppendState appends the state of every sensor and line, in order of their ids,
 // so that equal states are equal bytes. It may be called between batches only.
 func (t *task) AppendState(b []byte) ([]byte, error) {
+	t.unswept = false
 	return t.appendState(b, t.sensors.sorted(), sortedLines(t.lines)), nil
 }
 
@@ -72,6 +79,7 @@ func (t *task) RestoreState(b []byte) error {
 		return errState
 	}
 	version, b := b[0], b[1:]
+	t.unswept = version < firstSwept
 	for _, at := range []*int64{&t.now, &t.handed} {
 		if version == 1 {
 			break

@@ -62,7 +62,8 @@ type task struct {
 	lines   map[plant.ID]*line
 	open    []int32 // sensors with readings summed up but not handed out
 	now     int64   // the newest time of the broker at a reading, ms
-	handed  int64   // now when open was handed out last
+	handed  int64   // now when open was handed out or walked last
+	unswept bool    // the state is of a version that kept open minutes under load
 	touched []*line // since the last Settle, in order of their first record
 
 	staged []staged // the batch's readings, in order of arrival

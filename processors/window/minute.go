@@ -53,6 +53,10 @@ func (w *Minute) Take() (plant.Minute, bool) {
 // Open says that there is something to hand out.
 func (w *Minute) Open() bool { return w.open.Count > 0 }
 
+// OpenAt says that there is something to hand out, of a minute that is not over
+// at ts.
+func (w *Minute) OpenAt(ts int64) bool { return w.open.Count > 0 && w.open.Start+MinuteMS > ts }
+
 // AppendState appends the open sum.
 func (w *Minute) AppendState(b []byte) []byte {
 	m := &w.open
