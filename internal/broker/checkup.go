@@ -187,6 +187,16 @@ func checkLag(ctx context.Context, adm *kadm.Client, group string) ([]doctor.Fin
 	if err := l.Error(); err != nil {
 		return []doctor.Finding{{Severity: doctor.Warning, What: fmt.Sprintf("group %s is not known: %v", group, err), Means: "no processor has run yet", Mend: "start foodflow processors"}}, nil
 	}
+	for _, p := range l.Lag.Sorted() {
+		if p.Err == nil && p.Commit.At > p.End.Offset {
+			return []doctor.Finding{{
+				Severity: doctor.Error,
+				What:     fmt.Sprintf("group %s has processed %s/%d up to %d, and the topic ends at %d", group, p.Topic, p.Partition, p.Commit.At, p.End.Offset),
+				Means:    "Kafka lost records that it had, or was put back from a backup; processors refuse to start, since what is written there now would be passed over",
+				Mend:     "end the processors and set the group's offsets: kafka-consumer-groups --reset-offsets --to-datetime of the moment at which Kafka came back",
+			}}, nil
+		}
+	}
 	behind := l.Lag.Total()
 	switch {
 	case l.State != "Stable" && len(l.Members) == 0:

@@ -63,6 +63,12 @@ func TestCheckup(t *testing.T) {
 		t.Fatal(err)
 	}
 	want("kafka.lag", doctor.Error, "group g has no members")
+	past := kadm.Offsets{}
+	past.Add(kadm.Offset{Topic: TopicReadings, Partition: 1, At: 5, LeaderEpoch: -1})
+	if err := adm.CommitAllOffsets(t.Context(), "g", past); err != nil {
+		t.Fatal(err)
+	}
+	want("kafka.lag", doctor.Error, "group g has processed foodflow.readings.v1/1 up to 5, and the topic ends at 0")
 	if err := cl.ProduceSync(t.Context(), &kgo.Record{Topic: TopicReadings, Value: []byte("x")}).FirstErr(); err != nil {
 		t.Fatal(err)
 	}
