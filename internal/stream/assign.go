@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -33,33 +34,38 @@ func (r *Runner) adjust(ctx context.Context, given map[string]map[int32]kgo.Offs
 	if err != nil {
 		return nil, fmt.Errorf("listing start offsets: %w", err)
 	}
+	ends, err := r.ends(ctx)
+	if err != nil {
+		return nil, err
+	}
 	for p, n := range slots {
 		if n != len(r.inputs) {
 			return nil, fmt.Errorf("slot %d was assigned in part: %d of %d inputs", p, n, len(r.inputs))
 		}
-		w, err := r.open(ctx, p, starts)
+		from, err := r.open(ctx, p, starts, ends)
 		if err != nil {
-			if errors.Is(err, errGeneration) || errors.Is(err, errForgotten) {
+			if refused(err) {
 				r.fail(err)
 			}
 			return nil, err
 		}
 		for i, in := range r.inputs {
-			given[in.Topic][p] = kgo.NewOffset().At(w.begin.ledger.base[i])
+			given[in.Topic][p] = kgo.NewOffset().At(from[i])
 		}
 	}
 	return given, nil
 }
 
-// open makes and starts the worker of slot p.
-func (r *Runner) open(ctx context.Context, p int32, starts kadm.ListedOffsets) (*worker, error) {
+// open makes and starts the worker of slot p, and gives the offsets at which it
+// begins to read: from now on the ledger is the worker's.
+func (r *Runner) open(ctx context.Context, p int32, starts, ends kadm.ListedOffsets) ([]int64, error) {
 	r.end(p, errLost) // a fetch that was cancelled before it began comes here twice
 	slot := Slot{Partition: p, Inputs: r.inputs, Generation: r.cfg.Generation}
 	earliest, err := r.earliest(starts, p)
 	if err != nil {
 		return nil, err
 	}
-	begin, err := r.begin(ctx, slot, earliest)
+	begin, err := r.begin(ctx, slot, earliest, ends)
 	if err != nil {
 		return nil, err
 	}
@@ -84,6 +90,8 @@ func (r *Runner) open(ctx context.Context, p int32, starts kadm.ListedOffsets) (
 		ahead: make([]atomic.Int64, len(r.inputs)),
 		drain: make(chan struct{}), done: make(chan struct{}),
 	}
+	from := slices.Clone(begin.ledger.base)
+	w.q.startAt(from)
 	wctx, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
 	r.mu.Lock()
 	r.workers[p], r.cancels[p] = w, cancel
@@ -94,14 +102,17 @@ func (r *Runner) open(ctx context.Context, p int32, starts kadm.ListedOffsets) (
 			r.fail(w.err)
 		}
 	}()
-	return w, nil
+	return from, nil
 }
 
 // begin finds out where a slot's recovery starts, and whether what it starts from
 // is there.
-func (r *Runner) begin(ctx context.Context, slot Slot, earliest []int64) (start, error) {
+func (r *Runner) begin(ctx context.Context, slot Slot, earliest []int64, ends kadm.ListedOffsets) (start, error) {
 	begin, err := r.log.read(ctx, slot, earliest)
 	if err != nil {
+		return start{}, err
+	}
+	if err := r.whole(ctx, slot, begin, ends); err != nil {
 		return start{}, err
 	}
 	has, err := r.deps.Snapshots.Has(ctx, slot.Partition, begin.ledger.snap)
@@ -117,9 +128,13 @@ func (r *Runner) begin(ctx context.Context, slot Slot, earliest []int64) (start,
 			"partition", slot.Partition, "records", r.cfg.Rewind)
 		l := begin.ledger
 		begin = rewound(slot, l.committed(), earliest, r.cfg.Rewind)
-		begin.ledger.seq, begin.ledger.pending = l.seq, l.pending
+		begin.ledger.seq, begin.ledger.pending, begin.ledger.epochs = l.seq, l.pending, l.epochs
 	case begin.bare != nil:
 		begin = rewound(slot, begin.bare, earliest, r.cfg.Rewind)
+	}
+	begin.ledger.topics = make([]uint64, len(r.inputs))
+	for i, in := range r.inputs {
+		begin.ledger.topics[i] = topicHash(in.ID)
 	}
 	return begin, nil
 }

@@ -137,6 +137,9 @@ func (c *commitLog) read(ctx context.Context, slot Slot, earliest []int64) (star
 		}
 		at[i] = o.At
 		l, err := decodeLedger(o.Metadata, len(topics))
+		if errors.Is(err, errNewer) {
+			return start{}, fmt.Errorf("%w: slot %d", errNewer, slot.Partition)
+		}
 		if err != nil {
 			bare = true // an operator set the offset, or another program
 			continue

@@ -53,6 +53,13 @@
 // record twice; it goes on from offsets that an operator sets. Records that
 // retention removed are not waited for.
 //
+// Offsets that the topics don't bear out end the job likewise, because what is
+// written there is new and would be passed over as processed: a log that ends
+// before what was committed or pending (put back from a backup, or cut by an
+// unclean election; also when it has grown past it since, for the ledger names the
+// leader epoch that was read under), a topic of another id, and records that come
+// at offsets that were taken before.
+//
 // A revoked slot is given half the rebalance timeout to flush and commit. A
 // lost slot is dropped without a commit.
 //

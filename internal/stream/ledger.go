@@ -5,7 +5,10 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"hash/fnv"
+	"math"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -15,11 +18,17 @@ var ErrNoSnapshot = errors.New("no such snapshot")
 // errLedger says that commit metadata is not a ledger of ours.
 var errLedger = errors.New("commit metadata is no ledger")
 
-// ledgerPrefix names the version of the encoding, deadPrefix that of a ledger with
-// dead records: an older program reads those without.
+// errNewer says that a ledger is of a version that this program doesn't know.
+// Its pending batch may be stored, and would be stored again in other bounds.
+var errNewer = errors.New("the slot was processed by a newer foodflow, whose commits this one can't read; go on with that one")
+
+// The versions of the encoding, by prefix. The first had no dead records, the
+// second always some; neither said which topics the offsets are of.
 const (
-	ledgerPrefix = "ff1:"
-	deadPrefix   = "ff2:"
+	ledgerMark   = "ff"
+	ledgerV1     = "ff1:"
+	ledgerV2     = "ff2:"
+	ledgerPrefix = "ff3:"
 )
 
 // maxLedger is the encoded length at which a snapshot is forced. Kafka refuses
@@ -33,6 +42,8 @@ const maxLedger = 3000
 type ledger struct {
 	seq        uint64 // counts the commits of the slot
 	generation uint64
+	topics     []uint64  // topicHash of each input; 0: not known
+	epochs     []int32   // a leader epoch of each input no older than that of the last record of pending; -1: not known
 	base       []int64   // offsets that snap covers, or where the job began
 	snap       Ref       // zero: empty state at base
 	journal    [][]int64 // upper bounds of the batches since base, oldest first
@@ -46,6 +57,32 @@ type ledger struct {
 
 // span is [from, to) of an input.
 type span struct{ from, to int64 }
+
+// topicHash is what a ledger knows a topic by: 0 where Kafka has no topic ids.
+func topicHash(id [16]byte) uint64 {
+	if id == [16]byte{} {
+		return 0
+	}
+	h := fnv.New64a()
+	_, _ = h.Write(id[:])
+	return h.Sum64()
+}
+
+// topic gives the hash of an input's topic, epoch the leader epoch it was read
+// under.
+func (l *ledger) topic(input int) uint64 {
+	if input < len(l.topics) {
+		return l.topics[input]
+	}
+	return 0
+}
+
+func (l *ledger) epoch(input int) int32 {
+	if input < len(l.epochs) {
+		return l.epochs[input]
+	}
+	return -1
+}
 
 // committed gives the offsets up to which outputs are durable.
 func (l *ledger) committed() []int64 {
@@ -139,11 +176,16 @@ func (l *ledger) encode() string {
 	} else {
 		b = appendDelta(append(b, 1), prev, l.pending)
 	}
-	prefix := ledgerPrefix
-	if l.dead != nil {
-		prefix, b = deadPrefix, l.appendDead(b)
+	if l.dead == nil {
+		b = append(b, 0)
+	} else {
+		b = l.appendDead(append(b, 1))
 	}
-	return prefix + base64.RawStdEncoding.EncodeToString(b)
+	for i := range l.base {
+		b = binary.BigEndian.AppendUint64(b, l.topic(i))
+		b = binary.AppendUvarint(b, uint64(l.epoch(i)+1))
+	}
+	return ledgerPrefix + base64.RawStdEncoding.EncodeToString(b)
 }
 
 func (l *ledger) appendDead(b []byte) []byte {
@@ -168,12 +210,11 @@ func appendDelta(b []byte, prev, next []int64) []byte {
 
 // decodeLedger reads a metadata string for a slot of n inputs.
 func decodeLedger(s string, n int) (*ledger, error) {
-	rest, ok := strings.CutPrefix(s, ledgerPrefix)
-	withDead := false
-	if !ok {
-		rest, withDead = strings.CutPrefix(s, deadPrefix)
+	version, rest, ok := knownVersion(s)
+	if !ok && newer(s) {
+		return nil, errNewer
 	}
-	if !ok && !withDead || len(s) > 4096 {
+	if !ok || len(s) > 4096 {
 		return nil, errLedger
 	}
 	raw, err := base64.RawStdEncoding.DecodeString(rest)
@@ -195,13 +236,40 @@ func decodeLedger(s string, n int) (*ledger, error) {
 	if r.uvarint() == 1 {
 		l.pending = r.bounds(prev)
 	}
-	if withDead {
+	if version == ledgerV2 || version == ledgerPrefix && r.uvarint() == 1 {
 		l.dead = r.dead(l.base)
+	}
+	l.topics, l.epochs = make([]uint64, n), make([]int32, n)
+	for i := range n {
+		l.epochs[i] = -1
+		if version == ledgerPrefix {
+			l.topics[i], l.epochs[i] = r.hash(), r.epoch()
+		}
 	}
 	if r.bad || len(r.b) > 0 {
 		return nil, fmt.Errorf("%w: malformed", errLedger)
 	}
 	return l, nil
+}
+
+// knownVersion parts a ledger's prefix from what follows it.
+func knownVersion(s string) (version, rest string, ok bool) {
+	for _, version := range []string{ledgerV1, ledgerV2, ledgerPrefix} {
+		if rest, ok := strings.CutPrefix(s, version); ok {
+			return version, rest, true
+		}
+	}
+	return "", "", false
+}
+
+// newer says whether metadata has the mark of a version that is not known here.
+func newer(s string) bool {
+	version, _, ok := strings.Cut(strings.TrimPrefix(s, ledgerMark), ":")
+	if !ok || !strings.HasPrefix(s, ledgerMark) {
+		return false
+	}
+	n, err := strconv.ParseUint(version, 10, 32)
+	return err == nil && n > 3
 }
 
 type ledgerReader struct {
@@ -240,6 +308,22 @@ func (r *ledgerReader) dead(base []int64) [][]span {
 	}
 	r.bad = r.bad || total == 0
 	return out
+}
+
+func (r *ledgerReader) hash() uint64 {
+	if len(r.b) < 8 {
+		r.bad, r.b = true, nil
+		return 0
+	}
+	v := binary.BigEndian.Uint64(r.b)
+	r.b = r.b[8:]
+	return v
+}
+
+func (r *ledgerReader) epoch() int32 {
+	v := r.uvarint()
+	r.bad = r.bad || v > math.MaxInt32
+	return int32(v) - 1
 }
 
 // bounds reads one difference per input to prev.

@@ -28,12 +28,45 @@ type queue struct {
 type fifo struct {
 	chunks []*chunk
 	first  int   // of the first chunk's records, the first that waits
-	next   int64 // offset after the last record ever pushed
+	next   int64 // offset after the last record ever pushed, or where the first is to come from
+	epoch  int32 // leader epoch of that record, -1: not known
 	seen   bool
 }
 
 func newQueue(inputs, limit int, pool *chunkPool) *queue {
-	return &queue{limit: limit, pool: pool, parts: make([]fifo, inputs), wake: make(chan struct{}, 1)}
+	q := &queue{limit: limit, pool: pool, parts: make([]fifo, inputs), wake: make(chan struct{}, 1)}
+	for i := range q.parts {
+		q.parts[i].epoch = -1
+	}
+	return q
+}
+
+// startAt says where the first records are to come from, before any is pushed.
+func (q *queue) startAt(base []int64) {
+	for i, at := range base {
+		q.parts[i].next = at
+	}
+}
+
+// next gives the offset before which nothing of an input can come.
+func (q *queue) next(input int) int64 {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.parts[input].next
+}
+
+// epochs puts the leader epochs of the last records pushed into dst, where they
+// are known.
+func (q *queue) epochs(dst []int32) []int32 {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for i := range q.parts {
+		if i == len(dst) {
+			dst = append(dst, -1)
+		}
+		dst[i] = max(dst[i], q.parts[i].epoch)
+	}
+	return dst
 }
 
 // push appends a copy of fetched records of an input and says whether the slot
@@ -47,7 +80,8 @@ func (q *queue) push(input int, recs []*kgo.Record, now time.Time) (pause bool) 
 	q.mu.Lock()
 	f := &q.parts[input]
 	f.chunks = append(f.chunks, c)
-	f.next, f.seen = recs[len(recs)-1].Offset+1, true
+	last := recs[len(recs)-1]
+	f.next, f.epoch, f.seen = last.Offset+1, last.LeaderEpoch, true
 	q.newest = now
 	q.records += len(recs)
 	q.bytes += c.bytes(0, len(c.recs))

@@ -45,6 +45,8 @@ type Runner struct {
 	workers map[int32]*worker
 	cancels map[int32]context.CancelCauseFunc
 
+	watchEvery time.Duration // between two looks at the inputs
+
 	// stop ends Run; the first cause given is what Run returns.
 	stop context.CancelCauseFunc
 }
@@ -58,7 +60,7 @@ func New(cfg Config, deps Deps) (*Runner, error) {
 		cfg: cfg, deps: deps, m: newMetrics(deps.Registry, cfg.Inputs),
 		index:   map[string]int{},
 		workers: map[int32]*worker{}, cancels: map[int32]context.CancelCauseFunc{},
-		opened: make(chan struct{}),
+		opened: make(chan struct{}), watchEvery: watchEvery,
 	}, nil
 }
 
@@ -101,7 +103,10 @@ func (r *Runner) Run(ctx context.Context) error {
 		return err
 	}
 	close(r.opened)
+	watched := make(chan struct{})
+	go func() { defer close(watched); r.watch(ctx) }()
 	r.poll(ctx)
+	<-watched // it ends with ctx, as poll does
 	var fatal *fatalError
 	abandon := errors.As(context.Cause(ctx), &fatal)
 	r.drainAll(ReasonStop, abandon)
@@ -117,6 +122,9 @@ type fatalError struct{ err error }
 
 // Error gives the cause.
 func (f *fatalError) Error() string { return f.err.Error() }
+
+// Unwrap gives the cause.
+func (f *fatalError) Unwrap() error { return f.err }
 
 // fail ends the runner with err; the first one is enough.
 func (r *Runner) fail(err error) { r.stop(&fatalError{err}) }
@@ -155,6 +163,9 @@ func (r *Runner) poll(ctx context.Context) {
 		fs.EachError(func(topic string, p int32, err error) {
 			if !errors.Is(err, context.DeadlineExceeded) && !errors.Is(err, context.Canceled) {
 				fetchErr = errors.Join(fetchErr, fmt.Errorf("fetching %s/%d: %w", topic, p, err))
+				if loss := lossOf(err); loss != nil {
+					r.fail(loss)
+				}
 			}
 		})
 		now := time.Now()
@@ -183,6 +194,12 @@ func (r *Runner) dispatch(p kgo.FetchTopicPartition, now time.Time) {
 	}
 	i := r.index[p.Topic]
 	if n := len(p.Records); n > 0 {
+		// The client was sent back behind what it gave: it asked for what is past the
+		// log's end. What it gives now is new, and stands where old records stood.
+		if first, next := p.Records[0].Offset, w.q.next(i); first < next {
+			r.fail(fmt.Errorf("%w: %s/%d gave offset %d after %d", errTruncated, p.Topic, p.Partition, first, next))
+			return
+		}
 		w.ahead[i].Store(p.HighWatermark - p.Records[n-1].Offset - 1)
 	}
 	if w.q.push(i, p.Records, now) {

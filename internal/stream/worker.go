@@ -180,7 +180,7 @@ func (w *worker) batch(ctx context.Context, reason Reason) error {
 	if slices.Equal(to, w.pos) && !w.task.Unsettled() {
 		return nil
 	}
-	w.ledger.pending = to
+	w.ledger.pending, w.ledger.epochs = to, w.q.epochs(w.ledger.epochs)
 	if err := w.commit(ctx); err != nil {
 		return err
 	}
@@ -280,11 +280,11 @@ func (w *worker) link() {
 }
 
 // one folds w.rec, or enters it among the batch's dead. It returns the number
-// of records folded: 0 for one that was folded before.
+// of records folded.
 func (w *worker) one(ctx context.Context, b *Batch, input int) (int, error) {
 	r := &w.rec
 	if r.Offset < w.pos[input] {
-		return 0, nil
+		return 0, fmt.Errorf("%w: %s/%d gave offset %d after %d", errTruncated, w.slot.Inputs[input].Topic, w.slot.Partition, r.Offset, w.pos[input])
 	}
 	if gap := r.Offset - w.pos[input]; gap > 0 {
 		w.gap(input, gap)
