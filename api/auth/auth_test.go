@@ -412,7 +412,7 @@ func TestUpkeep(t *testing.T) {
 	w.newHash(tenant, u.ID, u.Hash+" ")
 	w.pass(25 * time.Hour)
 	must(t, w.store.Purge(t.Context()))
-	if _, out, err := w.store.Rotate(t.Context(), hash(token), hash("x"), 0, time.Hour); err != nil || out != masterdata.TokenRefused {
+	if _, out, _, err := w.store.Rotate(t.Context(), func(int) []byte { return hash(token) }, 0, time.Hour); err != nil || out != masterdata.TokenRefused {
 		t.Errorf("after the purge: %v %v", out, err)
 	}
 }

@@ -9,7 +9,8 @@
 // user costs a log-in the same time as a known one, and both get the same answer.
 // Refreshing is idempotent for a short grace: all tabs that refresh with the same
 // token at once get the same successor, which is derived from it, so nothing is
-// minted twice and nobody is logged out by accident. A refresh token used again
+// minted twice and nobody is logged out by accident; one that comes late gets the
+// newest of the line. A refresh token used again
 // after the grace ends every token of its log-in.
 //
 // An access token is refused once its user was deleted, deactivated or given

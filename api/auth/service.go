@@ -180,8 +180,13 @@ func (s *Service) Refresh(ctx context.Context, token string) (*Tokens, error) {
 	if len(token) > 128 || !strings.HasPrefix(token, refreshPrefix) {
 		return nil, ended
 	}
-	next := s.successor(token)
-	l, out, err := s.store.Rotate(ctx, hash(token), hash(next), s.cfg.Grace, s.cfg.Refresh)
+	chain := []string{token}
+	l, out, next, err := s.store.Rotate(ctx, func(n int) []byte {
+		for len(chain) <= n {
+			chain = append(chain, s.successor(chain[len(chain)-1]))
+		}
+		return hash(chain[n])
+	}, s.cfg.Grace, s.cfg.Refresh)
 	if err != nil {
 		return nil, err
 	}
@@ -207,7 +212,7 @@ func (s *Service) Refresh(ctx context.Context, token string) (*Tokens, error) {
 	if err != nil {
 		return nil, err
 	}
-	return s.tokens(l, u, next)
+	return s.tokens(l, u, chain[next])
 }
 
 // Logout ends the log-in that a refresh token belongs to. One that is unknown

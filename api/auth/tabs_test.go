@@ -57,3 +57,22 @@ func TestTabsOfTwoProcesses(t *testing.T) {
 		t.Errorf("the log-in lives on, in the other process: %v", err)
 	}
 }
+
+// TestTabThatComesLate: a tab that still holds a token which another tab has renewed
+// twice meanwhile goes on with the newest, so that what it keeps is no used one.
+func TestTabThatComesLate(t *testing.T) {
+	w := newWorld(t)
+	refresh := func(token string) string {
+		t.Helper()
+		tokens, err := w.Refresh(t.Context(), token)
+		must(t, err)
+		return tokens.RefreshToken
+	}
+	a := w.login().RefreshToken
+	c := refresh(refresh(a))
+	late := refresh(a)
+	w.pass(w.cfg.Grace + time.Second)
+	if late != c || refresh(late) == "" {
+		t.Error("the late tab goes on with a token that is spent")
+	}
+}

@@ -56,7 +56,8 @@ func TestLogInsEndWithTheChange(t *testing.T) {
 		// A repetition within the grace is no use of the token.
 		lives := func() bool {
 			t.Helper()
-			_, out, err := f.Rotate(t.Context(), token, bytes.Repeat([]byte{byte(n), 1}, 16), time.Hour, time.Hour)
+			chain := [][]byte{token, bytes.Repeat([]byte{byte(n), 1}, 16)}
+			_, out, _, err := f.Rotate(t.Context(), func(n int) []byte { return chain[n] }, time.Hour, time.Hour)
 			if err != nil {
 				t.Fatal(err)
 			}

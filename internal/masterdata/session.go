@@ -8,6 +8,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/foodflow/foodflow/internal/fault"
 	"github.com/foodflow/foodflow/internal/plant"
 	"github.com/foodflow/foodflow/internal/postgres"
 )
@@ -52,11 +53,13 @@ func storeToken(ctx context.Context, tx pgx.Tx, hash []byte, family plant.ID, no
 	return nil
 }
 
-// Rotate spends a refresh token for its successor. The family's row is locked,
-// so of many at once one rotates and the others repeat. A repetition within
-// grace finds the successor; a later one ends the log-in.
-func (s *Store) Rotate(ctx context.Context, hash, successor []byte, grace, life time.Duration) (l Login, out Outcome, err error) {
-	now := s.stamp()
+// Rotate spends a refresh token for its successor. chain gives the token's hash
+// (0), its successor's (1), and so on; next is the place in it of the token to go on
+// with. The family's row is locked, so of many at once one rotates and the others
+// repeat. A repetition within grace finds the newest token, since the successor may
+// be spent by another tab already; a later one ends the log-in.
+func (s *Store) Rotate(ctx context.Context, chain func(n int) []byte, grace, life time.Duration) (l Login, out Outcome, next int, err error) {
+	now, hash := s.stamp(), chain(0)
 	err = s.db.InShared(ctx, func(ctx context.Context, tx pgx.Tx) error {
 		out = TokenRefused
 		var expires, ends time.Time
@@ -80,21 +83,40 @@ func (s *Store) Rotate(ctx context.Context, hash, successor []byte, grace, life 
 		if spent != nil {
 			if now.Sub(*spent) <= grace {
 				out = TokenRepeated
-				return nil
+				next, err = newest(ctx, tx, chain)
+				return err
 			}
 			out = TokenReused
 			return endFamily(ctx, tx, l.Tenant, l.Family, now, "reuse")
 		}
-		out = TokenRotated
+		out, next = TokenRotated, 1
 		if _, err := tx.Exec(ctx, "UPDATE refresh_tokens SET spent_at = $2 WHERE hash = $1", hash, now); err != nil {
 			return fmt.Errorf("spending refresh token: %w", err)
 		}
 		if _, err := tx.Exec(ctx, "UPDATE token_families SET expires_at = greatest(expires_at, $2) WHERE id = $1", l.Family, now.Add(life)); err != nil {
 			return fmt.Errorf("prolonging log-in: %w", err)
 		}
-		return storeToken(ctx, tx, successor, l.Family, now, life)
+		return storeToken(ctx, tx, chain(1), l.Family, now, life)
 	})
-	return l, out, err
+	return l, out, next, err
+}
+
+// maxChain bounds how often the tabs of one log-in can refresh within the grace.
+const maxChain = 100
+
+// newest finds the token of a chain that is not spent. All behind the first were
+// spent later than it, so within the grace too.
+func newest(ctx context.Context, tx pgx.Tx, chain func(n int) []byte) (int, error) {
+	for n := 1; n < maxChain; n++ {
+		var spent bool
+		if err := tx.QueryRow(ctx, "SELECT spent_at IS NOT NULL FROM refresh_tokens WHERE hash = $1", chain(n)).Scan(&spent); err != nil {
+			return 0, fmt.Errorf("reading a successor: %w", err)
+		}
+		if !spent {
+			return n, nil
+		}
+	}
+	return 0, fault.New(fault.RateLimited, "the log-in is refreshed too often")
 }
 
 // endFamily ends a log-in with the access tokens that are out.
