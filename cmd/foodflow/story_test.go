@@ -215,9 +215,10 @@ func (s *story) send() {
 		s.t.Fatalf("mosquitto_pub: %v: %s", err, out)
 	}
 	s.stand()
+	// The count's minute is over, and closed by the readings, whenever this is.
 	s.gateway.want("202", "POST", s.in.Ingest+"/v1/line-events", fmt.Sprintf(`{"events":[{"line":"jam-1","ts":%q,"type":"state","state":"EXECUTE"},
 		{"line":"jam-1","ts":%q,"type":"count","good":5,"scrap":1,"unit":"jar"},{"line":"jam-1","ts":%q,"type":"state","state":"HELD","reason":"jammed"}]}`,
-		ts(-90*time.Second), ts(-60*time.Second), ts(-30*time.Second)))
+		ts(-120*time.Second), ts(-90*time.Second), ts(-30*time.Second)))
 }
 
 // still is how often the pot's value comes.
