@@ -92,7 +92,7 @@ type Sensor struct {
 	// Detect is DetectDefault or DetectOff; "" is DetectDefault.
 	Detect string `json:"detect,omitempty"`
 	// Epoch counts how often the sensor's alarms were begun anew: it grows when the
-	// sensor goes to another line, and when a limit is taken off. What was found
+	// sensor goes to another line, and when a limit is moved or taken off. What was found
 	// under an earlier one says nothing of its alarms any more.
 	Epoch int64 `json:"epoch,omitempty"`
 }

@@ -2,6 +2,7 @@ package masterdata
 
 import (
 	"context"
+	"reflect"
 	"time"
 
 	"github.com/foodflow/foodflow/internal/directory"
@@ -76,45 +77,45 @@ func checkSensor(x *Sensor) *rules {
 // endAlarms ends the alarms that the stream will say nothing more of: all, when the
 // sensor leaves its line, since what is found there is another detector's; those of a
 // limit that is taken off; and all when the sensor is deleted. A new epoch begins
-// then, in which limits say anew what holds.
+// then, in which limits say anew what holds. So it does where a limit is moved: what
+// the detector finds by it may come from a state that it rebuilds in silence.
 func endAlarms(ctx context.Context, w *writing, before, after *Sensor) error {
 	alarms := Alarms{r: alarmResource()}
 	if after == nil {
 		return alarms.end(ctx, w, before.ID, before.epoch+1, alarmKinds(), "the sensor was deleted")
 	}
-	kinds, why := []string(nil), "the sensor went to another line"
-	if at(before.LineID) != at(after.LineID) {
-		kinds = alarmKinds()
-	} else {
-		why = "the limit was taken off"
-		was := before.limits()
-		for i, l := range after.limits() {
-			if was[i].set && !l.set {
-				kinds = append(kinds, l.kind.String())
-			}
+	kinds, why, anew := []string(nil), "the limit was taken off", false
+	was := before.limits()
+	for i, l := range after.limits() {
+		if was[i].value != nil && l.value == nil {
+			kinds = append(kinds, l.kind.String())
 		}
+		anew = anew || !same(reflect.ValueOf(was[i].value), reflect.ValueOf(l.value))
 	}
-	if kinds == nil {
+	if at(before.LineID) != at(after.LineID) {
+		kinds, why, anew = alarmKinds(), "the sensor went to another line", true
+	}
+	if !anew {
 		return nil
 	}
 	after.epoch++
 	return alarms.end(ctx, w, after.ID, after.epoch, kinds, why)
 }
 
-// limit says whether a limit is set, and what its alarm is.
+// limit is a limit, nil: none, and what its alarm is.
 type limit struct {
-	kind plant.AnomalyKind
-	set  bool
+	kind  plant.AnomalyKind
+	value *float64
 }
 
 func (x *Sensor) limits() []limit {
 	return []limit{
-		{plant.AnomalyLimitLL, x.LL != nil},
-		{plant.AnomalyLimitL, x.L != nil},
-		{plant.AnomalyLimitH, x.H != nil},
-		{plant.AnomalyLimitHH, x.HH != nil},
-		{plant.AnomalyRange, x.RangeMin != nil},
-		{plant.AnomalyRange, x.RangeMax != nil},
+		{plant.AnomalyLimitLL, x.LL},
+		{plant.AnomalyLimitL, x.L},
+		{plant.AnomalyLimitH, x.H},
+		{plant.AnomalyLimitHH, x.HH},
+		{plant.AnomalyRange, x.RangeMin},
+		{plant.AnomalyRange, x.RangeMax},
 	}
 }
 

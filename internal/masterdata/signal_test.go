@@ -47,12 +47,13 @@ func (w *watched) change(change func(*Sensor)) {
 	w.x = x
 }
 
-// says is what the detector of a line says at an offset, under an epoch.
+// says is what the detector of a line says at an offset, under an epoch counted from
+// the one in which the limits were set.
 func (w *watched) says(l *Line, k plant.AnomalyKind, offset, ts, epoch int64, ended bool) string {
 	w.t.Helper()
 	names, err := w.Alarms().Signal(w.t.Context(), w.who.Tenant, Signal{
 		Sensor: w.x.ID, Line: l.ID, Kind: k, At: ts, Since: ts, Value: 96, Limit: 95, Ended: ended,
-		Place: alarm.Place{TopicID: readings, Partition: int32(l.ID[15]), Offset: offset}, Epoch: epoch,
+		Place: alarm.Place{TopicID: readings, Partition: int32(l.ID[15]), Offset: offset}, Epoch: 1 + epoch,
 	})
 	if err != nil {
 		w.t.Fatal(err)
@@ -144,7 +145,7 @@ func TestAlarmsEndWhenTheSensorMoves(t *testing.T) {
 	if got := w.history(w.who, id); got != want {
 		t.Errorf("history\n%s, want\n%s", got, want)
 	}
-	if got := w.epochs(); got != "0 0 0 1 2 3" {
+	if got := w.epochs(); got != "0 1 1 2 3 4" {
 		t.Errorf("the directory was told of epochs %s", got)
 	}
 }
@@ -163,10 +164,13 @@ func TestAlarmsEndWithTheirLimit(t *testing.T) {
 	w.want("without", w.says(w.l1, h, 10, 2000, 0, false), "", "limit_h cleared, limit_hh active, range active")
 	w.change(func(x *Sensor) { x.H = limit })
 	w.want("with it again", "", "", "limit_h cleared, limit_hh active, range active")
-	w.want("under the old epoch", w.says(w.l1, h, 11, 2001, 0, false), "", "limit_h cleared, limit_hh active, range active")
-	w.want("under the new one", w.says(w.l1, h, 12, 2002, 1, false)+w.says(w.l1, hh, 12, 2002, 1, false), "AlarmRaised", "limit_h active, limit_hh active, range active")
+	w.want("under the old epoch", w.says(w.l1, h, 11, 2001, 1, false), "", "limit_h cleared, limit_hh active, range active")
+	w.want("under the new one", w.says(w.l1, h, 12, 2002, 2, false)+w.says(w.l1, hh, 12, 2002, 2, false), "AlarmRaised", "limit_h active, limit_hh active, range active")
+	w.change(func(x *Sensor) { more := *x.H + 2; x.H = &more })
+	w.want("moved: words of before", w.says(w.l1, h, 13, 2003, 2, true), "", "limit_h active, limit_hh active, range active")
+	w.want("moved: it is kept", w.says(w.l1, h, 14, 2004, 3, true), "AlarmCleared", "limit_h cleared, limit_hh active, range active")
 	w.change(func(x *Sensor) { x.RangeMax = nil })
-	w.want("half a range", "", "", "limit_h active, limit_hh active, range cleared")
+	w.want("half a range", "", "", "limit_h cleared, limit_hh active, range cleared")
 	if got := w.history(w.who, alarmID(w.x.ID, "range")); got != "Raised system; Cleared test the limit was taken off" {
 		t.Errorf("history %s", got)
 	}

@@ -153,3 +153,60 @@ func TestFindingsNameTheirPlaceAndEpoch(t *testing.T) {
 	f.flush(f.fold(81, 81))
 	f.want("without the limit", "kept@12/3")
 }
+
+// TestFindingsOfSilenceAreSaid: a limit is lowered, and before anything more comes the
+// slot goes to another process, which folds what came since the last snapshot again,
+// in silence, under the limit of now. What the limit finds there is said with the first
+// output, the last of it, once.
+func TestFindingsOfSilenceAreSaid(t *testing.T) {
+	f := newFindings(t)
+	state, err := f.task.AppendState(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.flush(f.fold(70, 75, 75, 75))
+	f.want("below the limit", "")
+	f.configure(72, 0)
+	f.begin()
+	if err := f.task.RestoreState(state); err != nil {
+		t.Fatal(err)
+	}
+	f.offset = 0
+	f.fold(70, 75)
+	f.task.Discard()
+	f.fold(71, 75)
+	f.task.Discard()
+	f.want("in silence", "")
+	if !f.task.Unsettled() {
+		t.Fatal("nothing is held back")
+	}
+	f.flush(f.fold())
+	f.want("with the first output", "passed@3/0")
+	f.flush(f.fold(75, 75))
+	f.want("later", "")
+}
+
+// TestFindingsOfALimitRaisedAcrossARestart: the limit was passed after the last snapshot, then
+// raised above the value, and the slot goes to another process. By its state nothing
+// was ever passed; the new epoch says that the limit is kept.
+func TestFindingsOfALimitRaisedAcrossARestart(t *testing.T) {
+	for name, epoch := range map[string]int64{"a new epoch": 1, "control: none": 0} {
+		f := newFindings(t)
+		state, err := f.task.AppendState(nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		f.flush(f.fold(70, 85))
+		f.want(name, "passed@1/0")
+		f.configure(90, epoch)
+		f.begin()
+		if err := f.task.RestoreState(state); err != nil {
+			t.Fatal(err)
+		}
+		f.offset = 0
+		f.fold(70, 85)
+		f.task.Discard()
+		f.flush(f.fold(85))
+		f.want(name, map[int64]string{1: "kept@0/1"}[epoch])
+	}
+}

@@ -12,7 +12,7 @@ import (
 // Flush makes the batch durable: dead letters, anomalies and parts on Kafka, the
 // rows in ClickHouse.
 func (t *task) Flush(ctx context.Context, b stream.Batch) error {
-	msgs := t.messages[:len(t.messages):len(t.messages)]
+	msgs := append(t.again.messages(), t.messages...)
 	for i := range b.Dead {
 		m, err := t.deadLetter(&b, &b.Dead[i])
 		if err != nil {
@@ -33,7 +33,8 @@ func (t *task) Flush(ctx context.Context, b stream.Batch) error {
 		}
 	}
 	t.deps.Metrics.add(&t.counts)
-	t.Discard()
+	t.again = repeats{}
+	t.empty()
 	return nil
 }
 
@@ -48,12 +49,19 @@ func token(table string, b *stream.Batch) string {
 	return name
 }
 
-// Discard empties the output.
+// Discard empties the output, except for what limits found; see repeats.
 func (t *task) Discard() {
+	for _, l := range t.limits {
+		t.again.note(l.of, t.messages[l.message])
+	}
+	t.empty()
+}
+
+func (t *task) empty() {
 	t.readings.Reset()
 	t.events.Reset()
 	t.anomalies.Reset()
 	t.parts.Reset()
 	t.minutes.Reset()
-	t.messages, t.counts = nil, counts{}
+	t.messages, t.limits, t.counts = nil, nil, counts{}
 }

@@ -168,6 +168,9 @@ func (t *task) anomaly(x *plant.Reading, f anomaly.Finding, offset, epoch int64)
 		return err
 	}
 	key := x.Key()
+	if f.Kind.IsLimit() {
+		t.limits = append(t.limits, limitMessage{limitOf{x.Sensor, f.Kind}, len(t.messages)})
+	}
 	t.messages = append(t.messages, broker.Message{Topic: broker.TopicAnomalies, Key: key[:], Value: v})
 	return nil
 }

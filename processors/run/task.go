@@ -75,6 +75,8 @@ type task struct {
 	parts     *sink.OEEParts
 	minutes   *sink.Minutes
 	messages  []broker.Message
+	limits    []limitMessage // those of messages that limits found
+	again     repeats
 	counts    counts
 
 	deletions uint64 // directory.Store.Deletions at the last Purge
@@ -147,8 +149,8 @@ func (t *task) touch(l *line) {
 	}
 }
 
-// Unsettled says that minutes are held back.
-func (t *task) Unsettled() bool { return len(t.open) > 0 }
+// Unsettled says that minutes or repeats are held back.
+func (t *task) Unsettled() bool { return len(t.open) > 0 || len(t.again.list) > 0 }
 
 // Release has nothing to give back.
 func (t *task) Release() {}
