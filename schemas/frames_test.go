@@ -77,14 +77,15 @@ func readBombs() error {
 }
 
 // readUnbounded gives a text's length that is more than any machine has memory to
-// a reader that believes it.
+// a reader that believes it. It is past what the runtime can address, so that no
+// kernel promises the memory and then looks for it.
 func readUnbounded() {
 	text, _, err := latest(DeadLetterName)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return
 	}
-	body := appendLong(make([]byte, 16), 1<<46) // an id, then the topic's length
+	body := appendLong(make([]byte, 16), 1<<50) // an id, then the topic's length
 	var d map[string]any
 	open := hamba.Config{MaxByteSliceSize: -1, MaxSliceAllocSize: -1}.Freeze()
 	fmt.Fprintln(os.Stderr, open.Unmarshal(hamba.MustParse(text), body, &d))

@@ -74,7 +74,7 @@ func TestHeavySchemasAreRefused(t *testing.T) {
 			if !tc.ok && !errors.Is(err, ErrUnknownSchema) || tc.ok && errors.Is(err, ErrUnknownSchema) {
 				t.Errorf("got %v, want ok %v", err, tc.ok)
 			}
-			if took := time.Since(began); took > 2*time.Second {
+			if took := time.Since(began); took > 30*time.Second {
 				t.Errorf("took %v", took)
 			}
 		})

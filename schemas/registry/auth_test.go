@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/twmb/franz-go/pkg/sr/srfake"
@@ -47,7 +48,7 @@ func TestCredentials(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			cfg := DefaultConfig()
-			cfg.URL, cfg.TLS, cfg.Attempts = server.URL, trusted, 1
+			cfg.URL, cfg.TLS, cfg.Attempts, cfg.Timeout = server.URL, trusted, 1, time.Minute
 			tc.change(&cfg)
 			c, err := New(cfg, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
 			if err != nil {

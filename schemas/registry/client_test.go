@@ -47,7 +47,7 @@ func serve(t testing.TB) *served {
 func client(t testing.TB, url, cache string) *Client {
 	t.Helper()
 	cfg := DefaultConfig()
-	cfg.URL, cfg.CachePath, cfg.Backoff = url, cache, time.Millisecond
+	cfg.URL, cfg.CachePath, cfg.Backoff, cfg.Timeout = url, cache, time.Millisecond, time.Minute
 	c, err := New(cfg, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
 	if err != nil {
 		t.Fatal(err)

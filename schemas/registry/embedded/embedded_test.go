@@ -39,7 +39,7 @@ func open(t testing.TB, dir string) string {
 func ours(t testing.TB, url string) *registry.Client {
 	t.Helper()
 	cfg := registry.DefaultConfig()
-	cfg.URL, cfg.Backoff = url, time.Millisecond
+	cfg.URL, cfg.Backoff, cfg.Timeout = url, time.Millisecond, time.Minute
 	c, err := registry.New(cfg, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
 	if err != nil {
 		t.Fatal(err)
@@ -50,7 +50,7 @@ func ours(t testing.TB, url string) *registry.Client {
 
 func theirs(t testing.TB, url string) *sr.Client {
 	t.Helper()
-	c, err := sr.NewClient(sr.URLs(url))
+	c, err := sr.NewClient(sr.URLs(url), sr.HTTPClient(&http.Client{Timeout: time.Minute}))
 	if err != nil {
 		t.Fatal(err)
 	}
