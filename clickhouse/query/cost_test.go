@@ -52,7 +52,7 @@ func metered(t testing.TB) (*query.Reader, *clickhouse.Client, *atomic.Int64) {
 	if err := ddl.Apply(t.Context(), c, ddl.DefaultOptions(8)); err != nil {
 		t.Fatal(err)
 	}
-	return query.New(c, 20*time.Second), c, read
+	return query.New(c, 2*time.Minute), c, read
 }
 
 // populate writes rows of 100 sensors, one every ten seconds each, their minutes

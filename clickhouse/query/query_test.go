@@ -33,7 +33,7 @@ func open(t testing.TB) (*query.Reader, *sink.Sink) {
 	if err := ddl.Apply(t.Context(), c, ddl.DefaultOptions(8)); err != nil {
 		t.Fatal(err)
 	}
-	return query.New(c, 10*time.Second), sink.New(c, nil)
+	return query.New(c, 2*time.Minute), sink.New(c, nil)
 }
 
 func insert(t testing.TB, s *sink.Sink, b sink.Block) {

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/foodflow/foodflow/clickhouse"
 	"github.com/foodflow/foodflow/clickhouse/ddl"
@@ -30,15 +31,19 @@ func filled(t *testing.T, tenants ...plant.ID) (*tenant.Rows, *clickhouse.Client
 	must(t, err)
 	t.Cleanup(ch.Close)
 	must(t, ddl.Apply(t.Context(), ch, ddl.DefaultOptions(8)))
+	// Two months, whatever the day, and both far from what tables let go of.
+	now := time.Now().UTC()
+	first := time.Date(now.Year(), now.Month(), 1, 0, 0, 0, 0, time.UTC)
+	dates := strings.NewReplacer("{eve}", first.AddDate(0, 0, -2).Format(time.DateTime), "{first}", first.Format(time.DateTime))
 	for _, id := range tenants {
 		for _, q := range []string{
-			"INSERT INTO readings (tenant_id, sensor_id, ts, value, seq) SELECT toUUID('%'), generateUUIDv4(), toDateTime64('2026-10-30 00:00:00', 3) + number * 600, number, number FROM numbers(1000)",
-			"INSERT INTO readings_1m (tenant_id, sensor_id, ts, count, min, max) SELECT toUUID('%'), generateUUIDv4(), toDateTime('2026-11-01 00:00:00') + number * 60, 1, inf, -inf FROM numbers(100)",
+			"INSERT INTO readings (tenant_id, sensor_id, ts, value, seq) SELECT toUUID('%'), generateUUIDv4(), toDateTime64('{eve}', 3) + number * 600, number, number FROM numbers(1000)",
+			"INSERT INTO readings_1m (tenant_id, sensor_id, ts, count, min, max) SELECT toUUID('%'), generateUUIDv4(), toDateTime('{first}') + number * 60, 1, inf, -inf FROM numbers(100)",
 			"INSERT INTO line_events (tenant_id, line_id, ts, type) SELECT toUUID('%'), generateUUIDv4(), now64(3), 'count' FROM numbers(10)",
 			"INSERT INTO anomalies (tenant_id, sensor_id, ts) SELECT toUUID('%'), generateUUIDv4(), now64(3) FROM numbers(5)",
 			"INSERT INTO oee_parts (tenant_id, line_id, minute) SELECT toUUID('%'), generateUUIDv4(), now() FROM numbers(7)",
 		} {
-			_, err := ch.Exec(t.Context(), strings.ReplaceAll(q, "%", id.String()), nil)
+			_, err := ch.Exec(t.Context(), strings.ReplaceAll(dates.Replace(q), "%", id.String()), nil)
 			must(t, err)
 		}
 	}
