@@ -386,7 +386,7 @@ func TestPagesAndCursors(t *testing.T) {
 		}
 		next = path + "&cursor=" + c
 	}
-	if len(seen) != 27 || pages != 2 {
+	if len(seen) != 28 || pages != 2 {
 		t.Errorf("%d sensors on %d pages", len(seen), pages+1)
 	}
 	rival, _ := w.login(rivalAdmin, rivalPassword)

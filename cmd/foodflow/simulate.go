@@ -137,12 +137,7 @@ func (c *simulateCmd) verify(e *env) error {
 	if err != nil {
 		return err
 	}
-	f, err := os.Open(c.Truth)
-	if err != nil {
-		return fmt.Errorf("opening the truth journal: %w", err)
-	}
-	defer f.Close()
-	report, err := simulate.Verify(e.ctx, f, ch, simulate.Options{Plant: demo.Describe(), Wait: c.Wait})
+	report, err := c.compare(e, ch)
 	if err != nil {
 		return err
 	}
@@ -153,6 +148,37 @@ func (c *simulateCmd) verify(e *env) error {
 		return errNotAsPlanted
 	}
 	return nil
+}
+
+// compare waits for a journal that has only just begun: whoever asks right after
+// the start of the plant gets an answer.
+func (c *simulateCmd) compare(e *env, ch *clickhouse.Client) (*simulate.Report, error) {
+	told := false
+	for deadline := time.Now().Add(c.Wait); ; {
+		report, err := c.compareOnce(e, ch)
+		early := errors.Is(err, simulate.ErrNoTruth) || errors.Is(err, os.ErrNotExist)
+		if !early || time.Now().After(deadline) {
+			return report, err
+		}
+		if !told {
+			e.logger.Info("waiting for the simulation to begin", "journal", c.Truth)
+			told = true
+		}
+		select {
+		case <-e.ctx.Done():
+			return nil, e.ctx.Err()
+		case <-time.After(200 * time.Millisecond):
+		}
+	}
+}
+
+func (c *simulateCmd) compareOnce(e *env, ch *clickhouse.Client) (*simulate.Report, error) {
+	f, err := os.Open(c.Truth)
+	if err != nil {
+		return nil, fmt.Errorf("opening the truth journal: %w", err)
+	}
+	defer f.Close()
+	return simulate.Verify(e.ctx, f, ch, simulate.Options{Plant: demo.Describe(), Wait: c.Wait})
 }
 
 func printReport(w io.Writer, r *simulate.Report, asJSON bool) error {

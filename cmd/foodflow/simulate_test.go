@@ -74,7 +74,7 @@ func TestSimulatedPlantIsAllThere(t *testing.T) {
 	cancel()
 	_ = cmd.Wait()
 	r, code := in.verify(patience.String())
-	if code != 0 || !r.OK || r.Readings.Expected < 80_000 || r.OEE.Expected < 60 || r.Anomalies.Planted < 10 {
+	if code != 0 || !r.OK || r.Readings.Expected < 80_000 || r.OEE.Expected < 60 || r.Others != 0 || r.Anomalies.Planted < 10 {
 		t.Fatalf("exit code %d: %+v\n%s", code, r, in.tail())
 	}
 	t.Logf("readings %d of %d, oee minutes %d of %d, doubles %d, anomalies found %d of %d planted",

@@ -79,7 +79,7 @@ func TestChapterExamples(t *testing.T) {
 	addr, key := demoDoor(t)
 	dir := t.TempDir()
 	d := newDoor(t)
-	file := avroFileOf(t, "oven-zone-1-temperature", d.now, 2)
+	file := avroFileOf(t, demo.HandThermometer, d.now, 2)
 	if err := os.WriteFile(filepath.Join(dir, "readings.avro"), file, 0o600); err != nil {
 		t.Fatal(err)
 	}

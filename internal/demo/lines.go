@@ -98,3 +98,17 @@ func bakery() Line {
 		}),
 	}
 }
+
+func packing() Line {
+	return Line{
+		Line: directory.Line{
+			Key: Packing, Name: "Packing by hand", Unit: "case", IdealRate: 4,
+			SilenceTimeoutMS: 1_800_000, MinorStopMS: 300_000, Policy: 1,
+		},
+		ByHand:   true,
+		Products: []Product{{Product: directory.Product{Key: "mixed-case", Name: "Mixed case of bread"}, PerMinute: 4}},
+		Sensors: sensors([]measure{
+			{HandThermometer, "Core temperature when packed", "degC", "temperature", 24, 1, 24, 24, 0, 0, 30, 35, -40, 250, 0.5, 0, 60_000},
+		}),
+	}
+}

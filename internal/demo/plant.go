@@ -13,12 +13,14 @@ const (
 	TimeZone   = "Europe/Berlin"
 )
 
-// The keys of the lines, and of the sensor that replays the machine
-// temperature recording of NAB.
+// The keys of the lines, of the sensor that replays the machine temperature
+// recording of NAB, and of the one for hand use.
 const (
 	Bottling           = "bottling-1"
 	Bakery             = "bakery-1"
+	Packing            = "packing-hand"
 	MachineTemperature = "machine-temperature"
+	HandThermometer    = "hand-thermometer"
 )
 
 // Plant is the whole of it.
@@ -32,6 +34,8 @@ type Plant struct {
 // Line is a line with what it makes and what is measured on it.
 type Line struct {
 	directory.Line
+	// ByHand says that people work and report it, so that the simulator doesn't.
+	ByHand   bool
 	Products []Product
 	Sensors  []Sensor
 }
@@ -69,7 +73,7 @@ func Describe() Plant {
 		Tenant:      directory.Tenant{ID: TenantID(), Key: TenantKey, Name: TenantName},
 		Calendar:    calendar(),
 		StopReasons: stopReasons(),
-		Lines:       []Line{bottling(), bakery()},
+		Lines:       []Line{bottling(), bakery(), packing()},
 	}
 	for i := range p.Lines {
 		complete(&p.Lines[i], p.Calendar.ID)

@@ -8,8 +8,8 @@ import (
 
 func TestDescribeHolds(t *testing.T) {
 	p := Describe()
-	if len(p.Lines) != 2 {
-		t.Fatalf("got %d lines, want 2", len(p.Lines))
+	if len(p.Lines) != 3 {
+		t.Fatalf("got %d lines, want 3", len(p.Lines))
 	}
 	ids, keys := map[plant.ID]string{}, map[string]bool{}
 	once := func(id plant.ID, key string) {
@@ -24,7 +24,7 @@ func TestDescribeHolds(t *testing.T) {
 	}
 	for _, l := range p.Lines {
 		once(l.ID, l.Key)
-		if len(l.Sensors) < 12 || len(l.Ideal) != len(l.Products) {
+		if few := len(l.Sensors) < 12; few != l.ByHand || len(l.Sensors) == 0 || len(l.Ideal) != len(l.Products) {
 			t.Errorf("line %s: %d sensors, %d ideal rates for %d products", l.Key, len(l.Sensors), len(l.Ideal), len(l.Products))
 		}
 		for _, s := range l.Sensors {

@@ -376,7 +376,7 @@ func TestSeedDemoIsIdempotentAndKeepsSecretsOut(t *testing.T) {
 		t.Errorf("the new password is refused: %v", err)
 	}
 	xs, _, err := f.Sensors().List(t.Context(), who.Tenant, Page{Sort: "key", Limit: 100})
-	if err != nil || len(xs) != 27 {
+	if err != nil || len(xs) != 28 {
 		t.Errorf("%d sensors, %v", len(xs), err)
 	}
 	l, err := f.Lines().Get(t.Context(), who.Tenant, demo.Bottling)

@@ -21,6 +21,20 @@
 // numbers and event ids, so it counts once. A pause of more than Config.CatchUp
 // begins a new run with an origin of its own; the journal keeps all runs.
 //
+// # What others send
+//
+// The time of a sensor's reading follows from its sequence number, so a reading
+// of the simulator's sensors with another identity was sent by someone else: a
+// person who tried a command. Verify counts these apart (Report.Others) and
+// passes no judgement on how many they are, but the minutes must come to what
+// was planted and to these. Whatever happens to a planted reading is found all
+// the same: lost, doubled, with another value or quality, or, when its time or
+// number was altered, missing where it belongs. A row that was made up out of
+// nothing, under an identity that is not the simulator's and at a place of its
+// own on Kafka, looks like someone else's: where nobody else sends, as in the
+// tests, Others must be 0. An event of someone else on the simulator's lines
+// alters what these lines come to, and counts as extra.
+//
 // # Limits
 //
 // The expected figures hold for lines whose whole time is planned: a shift

@@ -98,8 +98,8 @@ func (j *journal) close() error {
 	return nil
 }
 
-// ErrNoTruth says that a journal holds no finished step yet.
-var ErrNoTruth = errors.New("the truth journal holds no marked step")
+// ErrNoTruth says that a journal holds nothing yet that can be judged.
+var ErrNoTruth = errors.New("the truth journal holds no whole minute yet")
 
 // ReadTruth reads the runs of a journal, up to the last mark.
 func ReadTruth(r io.Reader) ([]Run, error) {

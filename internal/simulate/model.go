@@ -45,6 +45,9 @@ func newModel(p *demo.Plant, seed uint64, origin int64, every time.Duration) *mo
 	m := &model{until: origin}
 	for i := range p.Lines {
 		d := &p.Lines[i]
+		if d.ByHand {
+			continue
+		}
 		l := &lineModel{
 			line: d, timeline: newTimeline(d, seed, origin), counter: newCounter(d, seed, origin),
 			told: origin, planted: origin, open: origin, events: map[int64]*record{}, skipped: map[int64]bool{},

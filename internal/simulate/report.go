@@ -22,7 +22,10 @@ type Report struct {
 	Runs int   `json:"runs"`
 
 	Readings Figures `json:"readings"`
-	Minutes  Figures `json:"readings_1m"`
+	Minutes  Figures `json:"readings_1m"` // with those of others
+	// Others are readings of the simulator's sensors with an identity that it
+	// doesn't give: someone else sent them. Their number is judged by nobody.
+	Others int64 `json:"others"`
 	// Doubles are rows that share partition and offset, or sensor, time and
 	// sequence number, with another.
 	Doubles   int64     `json:"doubles"`
@@ -159,6 +162,9 @@ func (r *Report) WriteText(w io.Writer) error {
 		fmt.Fprintf(&b, "%-14s %12d %12d %9d %9d %9d\n", row.name, row.f.Expected, row.f.Found, row.f.Missing, row.f.Extra, row.f.Wrong)
 	}
 	fmt.Fprintf(&b, "%-14s %12d %12d\n", "doubles", 0, r.Doubles)
+	if r.Others > 0 {
+		fmt.Fprintf(&b, "%-14s %12s %12d   (readings of its sensors that the simulator did not send)\n", "from others", "", r.Others)
+	}
 	fmt.Fprintf(&b, "%-14s %12d %12d   (%d more while producing, %d while not)\n", "anomalies", r.Anomalies.Planted, r.Anomalies.Found, r.Anomalies.ExtraRunning, r.Anomalies.ExtraStopped)
 	kinds := make([]string, 0, len(r.Anomalies.ByKind))
 	for k := range r.Anomalies.ByKind {

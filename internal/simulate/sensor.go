@@ -28,8 +28,7 @@ type sensor struct {
 
 func newSensor(d *demo.Sensor, seed uint64, origin int64) *sensor {
 	s := &sensor{d: d, random: newRandom(seed, origin, "values of "+d.Key), level: d.Nominal, held: d.Nominal}
-	// The phase is a property of the device, the same in each run.
-	s.phase = newRandom(0, 0, "phase of "+d.Key).Int64N(d.EveryMS)
+	s.phase = phase(d)
 	s.next = origin - origin%d.EveryMS + s.phase
 	if s.next < origin {
 		s.next += d.EveryMS
@@ -38,6 +37,10 @@ func newSensor(d *demo.Sensor, seed uint64, origin int64) *sensor {
 	s.step = math.Pow(10, math.Floor(math.Log10(d.Noise/2)))
 	return s
 }
+
+// phase of a sensor's readings within their interval, in milliseconds. It is a
+// property of the device, the same in each run.
+func phase(d *demo.Sensor) int64 { return newRandom(0, 0, "phase of "+d.Key).Int64N(d.EveryMS) }
 
 // lag is the time constant of what is measured.
 func lag(d *demo.Sensor) float64 {

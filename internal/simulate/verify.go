@@ -37,6 +37,9 @@ func Verify(ctx context.Context, truth io.Reader, ch Querier, opts Options) (*Re
 		return nil, err
 	}
 	want := expected(runs, &opts)
+	if want.to <= want.from {
+		return nil, ErrNoTruth
+	}
 	deadline := time.Now().Add(opts.Wait)
 	for {
 		report, err := want.compare(ctx, ch)
@@ -62,6 +65,7 @@ type truth struct {
 	plant    *demo.Plant
 	sensors  map[string]string // id to key
 	lines    map[string]string
+	given    given
 	from, to int64
 	runs     []Run
 
@@ -71,6 +75,10 @@ type truth struct {
 	planted  []Planted
 	states   map[string][]span // by line, for judging where extra anomalies lie
 }
+
+// given are the sensors with what their readings' identities follow from, as
+// ClickHouse takes arrays.
+type given struct{ ids, every, phases []string }
 
 func expected(runs []Run, opts *Options) *truth {
 	t := &truth{
@@ -86,10 +94,16 @@ func expected(runs []Run, opts *Options) *truth {
 	t.to -= t.to % minuteMS
 	for i := range opts.Plant.Lines {
 		l := &opts.Plant.Lines[i]
+		if l.ByHand {
+			continue
+		}
 		t.lines[l.ID.String()] = l.Key
 		for j := range l.Sensors {
 			if s := &l.Sensors[j]; s.Key != demo.MachineTemperature {
 				t.sensors[s.ID.String()] = s.Key
+				t.given.ids = append(t.given.ids, "'"+s.ID.String()+"'")
+				t.given.every = append(t.given.every, strconv.FormatInt(s.EveryMS, 10))
+				t.given.phases = append(t.given.phases, strconv.FormatInt(phase(s), 10))
 			}
 		}
 	}
@@ -143,7 +157,9 @@ func (t *truth) covered(minute int64) bool {
 
 // ask runs a query over the tenant's rows of the window and gives its rows.
 func (t *truth) ask(ctx context.Context, ch Querier, query string) ([][]string, error) {
+	array := func(items []string) []string { return []string{"[" + strings.Join(items, ",") + "]"} }
 	out, err := ch.Exec(ctx, query+" FORMAT TabSeparated", url.Values{
+		"param_sensors": array(t.given.ids), "param_every": array(t.given.every), "param_phase": array(t.given.phases),
 		"param_tenant": {demo.TenantID().String()},
 		"param_from":   {strconv.FormatInt(t.from, 10)}, "param_to": {strconv.FormatInt(t.to, 10)},
 	})

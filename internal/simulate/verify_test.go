@@ -210,6 +210,7 @@ func TestVerifyFindsEveryDamage(t *testing.T) {
 		return fmt.Sprintf("sensor_id = '%s' AND seq = %s SETTINGS mutations_sync = 2", demo.ID("sensor", sensor), s.ask("SELECT seq "+row(sensor)))
 	}
 	event := s.ask(fmt.Sprintf("SELECT event_id FROM line_events WHERE line_id = '%s' AND ts >= %s ORDER BY ts, event_id LIMIT 1", line, minute))
+	s.fromOthers(truth, row("hall-humidity"))
 	where := fmt.Sprintf("line_id = '%s' AND minute = %s", line, minute)
 	for _, c := range []struct {
 		name, damage, mend string
@@ -236,8 +237,14 @@ func TestVerifyFindsEveryDamage(t *testing.T) {
 			},
 		},
 		{
+			"another number", "ALTER TABLE readings UPDATE seq = seq + 1 WHERE " + that("filler-weight"), "",
+			func(r *simulate.Report) bool {
+				return r.Readings.Missing == 2 && r.Readings.Extra == 1 && r.Readings.Wrong == 4 && r.Others == strangers+1
+			},
+		},
+		{
 			"a minute summed up twice", fmt.Sprintf("INSERT INTO readings_1m SELECT * FROM readings_1m WHERE sensor_id = '%s' AND ts = %s", demo.ID("sensor", "proofer-humidity"), minute), "",
-			func(r *simulate.Report) bool { return r.Minutes.Extra > 0 && r.Minutes.Wrong == 1 },
+			func(r *simulate.Report) bool { return r.Minutes.Extra > 0 && r.Minutes.Wrong == 2 },
 		},
 		{
 			"a lost event", fmt.Sprintf("ALTER TABLE line_events DELETE WHERE event_id = '%s' SETTINGS mutations_sync = 2", event), "",
@@ -270,6 +277,26 @@ func TestVerifyFindsEveryDamage(t *testing.T) {
 		if c.mend != "" {
 			s.exec(c.mend)
 		}
+	}
+}
+
+// strangers is how many readings fromOthers stores.
+const strangers = 3
+
+// fromOthers stores what someone sends by hand to a sensor that the simulator
+// drives: without a number twice at one time, and with a number of their own. It
+// is told apart and does no harm, but must be in the minutes.
+func (s *store) fromOthers(truth []byte, row string) {
+	s.t.Helper()
+	s.exec(`INSERT INTO readings (tenant_id, line_id, sensor_id, ts, value, quality, seq, _partition, _offset)
+SELECT tenant_id, line_id, sensor_id, ts, 50 + i, 'good', if(i = 3, 1, -1), 9, i FROM (SELECT tenant_id, line_id, sensor_id, ts ` + row + `) ARRAY JOIN [1, 2, 3] AS i`)
+	if r := s.verify(truth); r.OK || r.Others != strangers || r.Minutes.Missing != strangers || r.Minutes.Wrong != 1 || r.Readings.Extra != 0 || r.Readings.Wrong != 0 || r.Doubles != 0 {
+		s.t.Errorf("what others sent is not in the minutes: %+v", r)
+	}
+	s.exec(`INSERT INTO readings_1m (tenant_id, line_id, sensor_id, ts, count, valid, sum, min, max)
+SELECT tenant_id, line_id, sensor_id, toStartOfMinute(r.ts), 3, 3, 156, 51, 53 FROM (SELECT tenant_id, line_id, sensor_id, ts ` + row + `) AS r`)
+	if r := s.verify(truth); !r.OK || r.Others != strangers {
+		s.t.Errorf("what others sent is held against the simulator: %+v", r)
 	}
 }
 
