@@ -121,14 +121,23 @@ func (u *upRun) announce(context.Context) error {
 		}
 	}
 	_, err := fmt.Fprintf(u.e.out, `
-FoodFlow is running. Ctrl-C drains and stops it.
-  API         %s   (log in as %s / %s)
-  ingest      %s   (X-API-Key: %s)
-  MQTT        %s
-  ClickHouse  %s
-  Kafka       %s   (schemas: %s)
-  Postgres    %s
-  metrics     %s/metrics
-`, ready["api"], u.demo.Email, u.demo.Password, ready["ingest"], u.demo.APIKey, ready["mqtt"], config.Redact(ready["clickhouse"]), ready["kafka"], ready["registry"], u.postgres, ready["admin"])
+FoodFlow is running.
+  API         %[1]s   (log in as %[2]s / %[3]s)
+  its pages   %[1]s/api/docs, %[1]s/api/redoc
+  ingest      %[4]s   (X-API-Key: %[5]s)
+  MQTT        %[6]s   (the key as the password)
+  ClickHouse  %[7]s
+  Kafka       %[8]s   (schemas: %[9]s)
+  Postgres    %[10]s
+  metrics     %[11]s/metrics
+
+Try, in another terminal:
+  export FOODFLOW_CONFIG=%[12]s
+  curl %[4]s/v1/readings -H 'X-API-Key: %[5]s' -H 'Content-Type: application/json' -d '{"readings":[{"sensor":"%[13]s","ts":'$(date +%%s%%3N)',"value":24.5}]}'
+  curl %[1]s/api/v1/plant-ops/sensors/%[13]s/readings/latest -H 'X-API-Key: %[5]s'
+  %[14]s doctor
+Ctrl-C drains and stops it.
+`, ready["api"], u.demo.Email, u.demo.Password, ready["ingest"], u.demo.APIKey, ready["mqtt"], config.Redact(ready["clickhouse"]), ready["kafka"], ready["registry"],
+		u.postgres, ready["admin"], short(u.settingsFile()), demo.HandThermometer, os.Args[0])
 	return err
 }

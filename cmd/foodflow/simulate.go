@@ -201,7 +201,7 @@ func (u *upRun) startSimulator(ctx context.Context) error {
 	}
 	p := &lifecycle.Process{
 		Name: "simulator", Path: u.self, Log: u.log, Logger: u.r.logger,
-		Args: []string{"simulate", "--recording", "--ingest-url", "http://" + u.addrs["ingest"], "--mqtt-addr", u.addrs["mqtt"], "--truth", filepath.Join(u.dir("simulator"), "truth.jsonl")},
+		Args: []string{"simulate", "--recording", "--ingest-url", "http://" + u.addrs["ingest"], "--mqtt-addr", u.addrs["mqtt"], "--truth", u.truth()},
 		Env:  append(u.environ(), "FOODFLOW_API_KEY="+u.demo.APIKey),
 	}
 	return u.r.group.Start(ctx, p.Name, p.Start, p.Stop)

@@ -164,7 +164,7 @@ func TestOneTraceFromRequestToInsert(t *testing.T) {
 	in.mu.Lock()
 	log := in.log.String()
 	in.mu.Unlock()
-	_, log, _ = strings.Cut(log, "metrics ") // the summary shows the demo log-in on purpose
+	_, log, _ = strings.Cut(log, "Ctrl-C drains ") // the summary shows the demo log-in on purpose
 	if !strings.Contains(log, "trace_id=") || !strings.Contains(log, "request_id=") || !strings.Contains(log, "tenant=") {
 		t.Error("request lines lack trace, request or tenant")
 	}

@@ -96,6 +96,12 @@ func (c *upCmd) Run(e *env) error {
 		return err
 	}
 	defer release()
+	if c.ReadyFile != "" {
+		// One that an earlier start left would tell of what isn't running yet.
+		if err := os.Remove(c.ReadyFile); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return fmt.Errorf("removing the ready file of an earlier start: %w", err)
+		}
+	}
 	if err := e.plainListeners(); err != nil {
 		return err
 	}
@@ -103,7 +109,7 @@ func (c *upCmd) Run(e *env) error {
 	if err := u.prepare(); err != nil {
 		return err
 	}
-	for _, step := range []func(context.Context) error{u.startKafka, u.startRegistry, u.startClickhouse, u.startPostgres, u.migrate, u.seed, u.startRoles, u.known, u.startSimulator, u.announce} {
+	for _, step := range []func(context.Context) error{u.startKafka, u.startRegistry, u.startClickhouse, u.startPostgres, u.writeSettings, u.migrate, u.seed, u.startRoles, u.known, u.startSimulator, u.announce} {
 		if err := step(e.ctx); err != nil {
 			_ = u.r.group.Stop() // the first error is the one that matters
 			return err
