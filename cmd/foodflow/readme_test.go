@@ -166,7 +166,7 @@ func (s *terminal) run(line string) {
 		t.Errorf("nothing is promised of\n%s", line)
 		return
 	}
-	for deadline := time.Now().Add(2 * time.Minute); ; time.Sleep(200 * time.Millisecond) {
+	for deadline := time.Now().Add(patience); ; time.Sleep(200 * time.Millisecond) {
 		cmd := exec.CommandContext(t.Context(), "bash", "-euo", "pipefail", "-c", strings.Join(append(s.setup, line), "\n"))
 		cmd.Dir = s.in.dir
 		// How long to wait for what is behind is the machine's affair.
