@@ -30,7 +30,7 @@ var promises = []promised{
 	{`curl -s $API/api/v1/plant-ops/anomalies`, 0, regexp.MustCompile(`^{.*"items":\[`), false},
 	{`bin/foodflow simulate --verify`, 0, regexp.MustCompile(`^all as planted: `), false},
 	{`bin/foodflow doctor`, 1, regexp.MustCompile(`warning kafka.reachable: 1 brokers`), false},
-	{`bin/foodflow deadletters list`, 0, regexp.MustCompile(`^ID +TIME +REASON`), false},
+	{`bin/foodflow deadletters list`, 0, regexp.MustCompile(`^ID +TIME .*DETAIL`), false},
 	{`bin/foodflow migrate status`, 0, regexp.MustCompile(`^2 schemas, 0 behind`), false},
 	{`curl http://`, 0, regexp.MustCompile(`^{("accepted":1,|.*"value":24.5\b)`), true},
 }
