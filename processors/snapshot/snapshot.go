@@ -1,9 +1,3 @@
-// Package snapshot keeps the states of slots on foodflow.processor-state.v1:
-// partition p of it belongs to slot p. A state is a run of chunks; the offsets
-// of the run are what the slot's ledger names, so loading reads just those.
-//
-// Keys are unique, so compaction never removes a chunk that a ledger names;
-// what no ledger names any longer is removed by DeleteRecords.
 package snapshot
 
 import (
@@ -36,6 +30,8 @@ type Store struct {
 	client func(...kgo.Opt) (*kgo.Client, error)
 	cl     *kgo.Client
 	logger *slog.Logger
+
+	shelves shelves
 }
 
 // groupHeader names the group whose state a chunk belongs to.
@@ -73,7 +69,13 @@ func (s *Store) Save(ctx context.Context, partition int32, state []byte) (stream
 	if err := s.cl.ProduceSync(ctx, recs...).FirstErr(); err != nil {
 		return stream.Ref{}, fmt.Errorf("storing snapshot of slot %d: %w", partition, err)
 	}
-	return stream.Ref{Start: recs[0].Offset, End: recs[n-1].Offset + 1}, nil
+	ref := stream.Ref{Start: recs[0].Offset, End: recs[n-1].Offset + 1}
+	keys := make([][]byte, n)
+	for i := range recs {
+		keys[i] = recs[i].Key
+	}
+	s.shelves.note(partition, ref, keys)
+	return ref, nil
 }
 
 // Has says whether the topic still reaches over the reference's offsets; for the
@@ -116,10 +118,8 @@ func (s *Store) any(ctx context.Context, partition int32, from, to int64) (bool,
 		}
 		for it := fs.RecordIter(); !it.Done(); {
 			r := it.Next()
-			for _, h := range r.Headers {
-				if h.Key == groupHeader && string(h.Value) == s.group {
-					return true, nil
-				}
+			if group(r) == s.group {
+				return true, nil
 			}
 			if r.Offset >= to-1 {
 				return false, nil
@@ -139,6 +139,7 @@ func (s *Store) Load(ctx context.Context, partition int32, ref stream.Ref) ([]by
 	}
 	defer cl.Close()
 	var a assembly
+	var keys [][]byte
 	for {
 		fs := cl.PollFetches(ctx)
 		if err := fs.Err(); err != nil {
@@ -149,10 +150,18 @@ func (s *Store) Load(ctx context.Context, partition int32, ref stream.Ref) ([]by
 			if r.Offset >= ref.End {
 				return nil, fmt.Errorf("%w: %d of %d chunks between offsets %d and %d", stream.ErrNoSnapshot, a.have, a.want, ref.Start, ref.End)
 			}
+			if r.Value == nil { // of an old snapshot
+				continue
+			}
+			had := a.have
 			if err := a.add(r.Value); err != nil {
 				return nil, fmt.Errorf("reading snapshot of slot %d at offset %d: %w", partition, r.Offset, err)
 			}
+			if a.have > had {
+				keys = append(keys, bytes.Clone(r.Key))
+			}
 			if a.want > 0 && a.have == a.want {
+				s.shelves.note(partition, ref, keys)
 				return a.state, nil
 			}
 		}
@@ -187,14 +196,4 @@ func (a *assembly) add(v []byte) error {
 	a.have++
 	a.state = append(a.state, part...)
 	return nil
-}
-
-// Forget removes what lies before the end of a snapshot that was replaced. It
-// is best effort: what stays costs disk only.
-func (s *Store) Forget(ctx context.Context, partition int32, ref stream.Ref) {
-	var offsets kadm.Offsets
-	offsets.AddOffset(s.topic, partition, ref.End, -1)
-	if _, err := kadm.NewClient(s.cl).DeleteRecords(ctx, offsets); err != nil {
-		s.logger.Debug("old snapshot not removed", "partition", partition, "error", err)
-	}
 }
