@@ -22,6 +22,9 @@
 // alarm, they never stop its condition from being followed: when they end, it
 // shows what holds then. Timed shelves end by Tick.
 //
+// Chatter says which of an alarm's transitions to tell where there are too many for
+// anyone to follow; it changes no alarm.
+//
 // # Limits
 //
 // There is no confirmed and no latched state yet, no priority and no first-up;

@@ -36,6 +36,7 @@ type Alarm struct {
 	seen         time.Time
 	epoch        int64
 	places       []alarm.Place
+	chatter      alarm.Chatter
 }
 
 // Alarms gives the operations on alarms.
@@ -53,12 +54,14 @@ func alarmResource() *resource[Alarm] {
 		columns: []string{
 			"sensor_id", "line_id", "kind", "state", "present", "acked", "since", "until", "seen", "occurrences", "shelf", "shelved_until",
 			"suppressed", "out_of_service", "value", "bound", "actor", "comment", "epoch", "places",
+			"folded", "told", "told_since",
 		},
 		meta: func(a *Alarm) *Meta { return &a.Meta },
 		bind: func(a *Alarm) []any {
 			return []any{
 				&a.SensorID, &a.LineID, &a.Kind, &a.State, &a.Present, &a.Acked, &a.Since, &a.Until, &a.seen, &a.Occurrences, &a.Shelf, &a.ShelvedUntil,
 				&a.Suppressed, &a.OutOfService, &a.Value, &a.Bound, &a.Actor, &a.Comment, &a.epoch, &a.places,
+				&a.chatter.Folded, &a.chatter.Told, &a.chatter.Since,
 			}
 		},
 		load: func(_ context.Context, _ pgx.Tx, list []*Alarm) error {
@@ -126,7 +129,7 @@ func (x Alarms) Act(ctx context.Context, who Actor, id string, expected int64, i
 		if expected != AnyVersion && expected != a.Version {
 			return fault.New(fault.PreconditionFailed, "the alarm is at version %d", a.Version)
 		}
-		_, err := x.apply(ctx, w, a, in, comment, false)
+		_, err := x.apply(ctx, w, a, in, comment)
 		return err
 	})
 	if err != nil {
@@ -145,30 +148,75 @@ func (x Alarms) EndShelves(ctx context.Context, tenant plant.ID) (n int, err err
 		return 0, err
 	}
 	err = x.s.write(ctx, System(tenant), func(ctx context.Context, w *writing) error {
-		names, err := x.each(ctx, w, alarm.Input{Action: alarm.Tick}, "shelf = 'timed' AND shelved_until <= $1", w.now)
-		n = len(names)
-		return err
+		list, err := x.query(ctx, w.tx, " WHERE shelf = 'timed' AND shelved_until <= $1 ORDER BY id FOR UPDATE", w.now)
+		if err != nil {
+			return err
+		}
+		n = 0
+		for _, a := range list {
+			names, err := x.apply(ctx, w, a, alarm.Input{Action: alarm.Tick}, "")
+			if err != nil {
+				return err
+			}
+			n += len(names)
+		}
+		return nil
 	})
 	return n, err
 }
 
-// EndAllShelves does EndShelves in every tenant that works; one tenant's fault
-// doesn't keep the others' alarms on their shelves.
-func (x Alarms) EndAllShelves(ctx context.Context) (n int, err error) {
+// TellFolded tells how alarms stand that came and went too often to tell each time,
+// where the last word of them is a minute old, and gives how many.
+func (x Alarms) TellFolded(ctx context.Context, tenant plant.ID) (n int, err error) {
+	due, before := false, x.s.stamp().UnixMilli()-alarm.ChatterWindow.Milliseconds()
+	if err := x.s.read(ctx, tenant, func(ctx context.Context, tx pgx.Tx) error {
+		return tx.QueryRow(ctx, "SELECT EXISTS (SELECT FROM alarms WHERE folded > 0 AND told_since <= $1)", before).Scan(&due)
+	}); err != nil || !due {
+		return 0, err
+	}
+	err = x.s.write(ctx, System(tenant), func(ctx context.Context, w *writing) error {
+		list, err := x.query(ctx, w.tx, " WHERE folded > 0 AND told_since <= $1 ORDER BY id FOR UPDATE", before)
+		if err != nil {
+			return err
+		}
+		h := &hearing{x: x, w: w}
+		for _, a := range list {
+			name := "AlarmCleared"
+			if a.Present {
+				name = "AlarmRaised"
+			}
+			t := &told{Alarm: *a, changed: true}
+			t.Actor, t.Comment, t.Version, t.UpdatedAt = w.who.Name, "", a.Version+1, w.now
+			if err := h.announce(ctx, t, name, a.chatter.Folded); err != nil {
+				return err
+			}
+			t.chatter.Flush(w.now.UnixMilli())
+			h.order = append(h.order, t)
+		}
+		n = len(list)
+		return h.write(ctx)
+	})
+	return n, err
+}
+
+// Tick does in every tenant that works what time brings: EndShelves and TellFolded.
+// One tenant's fault doesn't keep back the others'.
+func (x Alarms) Tick(ctx context.Context) (ended, toldOf int, err error) {
 	for after, more := "", true; more; {
 		var list []*Tenant
 		var failed error
 		if list, more, failed = x.s.Tenants(ctx, after, MaxPage); failed != nil {
-			return n, errors.Join(err, failed)
+			return ended, toldOf, errors.Join(err, failed)
 		}
 		for _, t := range list {
 			after = t.Key
 			if t.State != TenantActive {
 				continue
 			}
-			ended, failed := x.EndShelves(ctx, t.ID)
-			n, err = n+ended, errors.Join(err, failed)
+			n, failed := x.EndShelves(ctx, t.ID)
+			m, unsaid := x.TellFolded(ctx, t.ID)
+			ended, toldOf, err = ended+n, toldOf+m, errors.Join(err, failed, unsaid)
 		}
 	}
-	return n, err
+	return ended, toldOf, err
 }

@@ -96,7 +96,7 @@ func TestAlarmLife(t *testing.T) {
 	step("too early", fmt.Sprint(n, err), "0 <nil>", "shelved")
 	clock = clock.Add(time.Hour)
 	f.tenant("quiet")
-	n, err = alarms.EndAllShelves(ctx)
+	n, _, err = alarms.Tick(ctx)
 	step("time over", fmt.Sprint(n, err), "1 <nil>", "active")
 	holds, names, err := alarms.Suppress(ctx, who.Tenant, l.ID, true, 1000, 1001)
 	step("cleaning", fmt.Sprint(holds, names, err), "true [AlarmSuppressed] <nil>", "suppressed")

@@ -13,6 +13,10 @@
 // the transaction): the audit chain needs an order, deadlocks can't happen, and
 // master data changes a few times a second at most. Readers never wait.
 //
+// What the stream brings is taken many at a time (Alarms.Hear, RaiseAll), in one
+// transaction. Of an alarm that comes and goes more than ten times a minute each change
+// counts in its row, and not each makes an event (alarm.Chatter).
+//
 // Failure. Broken rules are fault.Invalid with the field, taken keys and things
 // still in use are fault.Conflict, what isn't there (or is another tenant's) is
 // fault.NotFound, Postgres down is fault.Unavailable.

@@ -150,7 +150,10 @@ func (s *Store) FileDeletion(ctx context.Context, tenant plant.ID, key string, l
 			return fmt.Errorf("encoding TenantDeleted: %w", err)
 		}
 		w := &writing{tx: tx, who: System(tenant), now: s.stamp()}
-		return w.queue(ctx, plant.NameID(tenant, "TenantDeleted"), w.now, lastEvent+1, change{directory.KindTenant, tenant, "TenantDeleted", nil}, data)
+		return w.queue(ctx, []entry{{
+			change: change{directory.KindTenant, tenant, "TenantDeleted", nil},
+			event:  plant.NameID(tenant, "TenantDeleted"), at: w.now, data: data, seq: lastEvent + 1,
+		}})
 	})
 	return d, err
 }

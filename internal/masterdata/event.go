@@ -3,6 +3,7 @@ package masterdata
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
 
@@ -90,15 +91,50 @@ type Fact struct {
 // Raise stores a fact and queues it; a fact whose id is there already changes
 // nothing.
 func (s *Store) Raise(ctx context.Context, tenant plant.ID, f Fact) (fresh bool, err error) {
-	if f.ID.IsZero() || f.Type == "" {
-		return false, fault.New(fault.Internal, "raising a fact without id or type")
-	}
+	names, refused, err := s.RaiseAll(ctx, tenant, []Fact{f})
+	return len(names) > 0, errors.Join(append(refused, err)...)
+}
+
+// RaiseAll does Raise for many facts in one transaction, and gives the types of
+// those that were news, and why some were refused for what they say, which keeps
+// none of the others back. An error that is Refused is the fault of one of them, and
+// nothing was stored.
+func (s *Store) RaiseAll(ctx context.Context, tenant plant.ID, facts []Fact) (names []string, refused []error, err error) {
 	err = s.write(ctx, System(tenant), func(ctx context.Context, w *writing) error {
-		seq, err := w.store(ctx, f.ID, f.TS, change{f.AggregateType, f.Aggregate, f.Type, f.Data})
-		fresh = seq > 0
-		return err
+		var list []entry
+		seen := map[plant.ID]bool{}
+		for _, f := range facts {
+			if f.ID.IsZero() || f.Type == "" {
+				return fault.New(fault.Internal, "raising a fact without id or type")
+			}
+			if seen[f.ID] {
+				continue
+			}
+			seen[f.ID] = true
+			e, err := w.entry(ctx, f.ID, f.TS, change{f.AggregateType, f.Aggregate, f.Type, f.Data})
+			switch {
+			case err == nil:
+				list = append(list, e)
+			case refusedAlone(err):
+				refused = append(refused, fmt.Errorf("raising %s %s: %w", f.Type, f.ID, err))
+			default:
+				return err
+			}
+		}
+		if err := w.store(ctx, list); err != nil {
+			return err
+		}
+		for _, e := range list {
+			if e.seq > 0 {
+				names = append(names, e.change.event)
+			}
+		}
+		return nil
 	})
-	return fresh, err
+	if err != nil {
+		return nil, nil, err
+	}
+	return names, refused, nil
 }
 
 // AuditRow is one row of the audit log.

@@ -3,7 +3,6 @@ package masterdata
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"time"
 
@@ -22,46 +21,117 @@ type change struct {
 	data      any    // the thing after the change
 }
 
-// record writes the event to the store, the audit row and the outbox row.
-func (w *writing) record(ctx context.Context, c change) error {
-	event := plant.NewID()
-	seq, err := w.store(ctx, event, w.now, c)
-	if err != nil {
-		return err
-	}
-	return w.audit(ctx, c.event, c.aggregate+"/"+c.id.String(), map[string]any{"event_id": event, "seq": seq})
+// entry is a change on its way into the store.
+type entry struct {
+	change
+	event plant.ID
+	at    time.Time
+	data  []byte // of change, as JSON
+	seq   int64  // among its aggregate's events; 0: not stored
 }
 
-// store writes the event and queues it; seq is 0 when the event is there
-// already. Writers are alone, so max(seq) + 1 leaves no gap and no double.
-func (w *writing) store(ctx context.Context, event plant.ID, at time.Time, c change) (seq int64, err error) {
+// entry encodes a change. What it refuses is the fault of the change.
+func (w *writing) entry(ctx context.Context, event plant.ID, at time.Time, c change) (entry, error) {
 	data, err := json.Marshal(c.data)
 	if err != nil {
-		return 0, fmt.Errorf("encoding %s: %w", c.event, err)
+		return entry{}, fmt.Errorf("encoding %s: %w", c.event, err)
 	}
-	err = w.tx.QueryRow(ctx, `INSERT INTO events (id, type, aggregate_type, aggregate_id, seq, ts, actor, data)
-		SELECT $1, $2, $3, $4, (SELECT coalesce(max(seq), 0) + 1 FROM events WHERE aggregate_id = $4), $5, $6, $7
-		ON CONFLICT (id) DO NOTHING RETURNING seq`, event, c.event, c.aggregate, c.id, at, w.who.Name, data).Scan(&seq)
-	if errors.Is(err, pgx.ErrNoRows) {
-		return 0, nil
+	if err := w.fits(ctx, c.aggregate, data); err != nil {
+		return entry{}, err
 	}
-	if err != nil {
-		return 0, fmt.Errorf("storing event %s: %w", c.event, err)
-	}
-	return seq, w.queue(ctx, event, at, seq, c, data)
+	return entry{change: c, event: event, at: at, data: data}, nil
 }
 
-// queue hands an event to the relay.
-func (w *writing) queue(ctx context.Context, event plant.ID, at time.Time, seq int64, c change, data []byte) error {
-	if err := w.fits(ctx, c.aggregate, data); err != nil {
+// record writes the event to the store, the audit row and the outbox row.
+func (w *writing) record(ctx context.Context, c change) error {
+	e, err := w.entry(ctx, plant.NewID(), w.now, c)
+	if err != nil {
 		return err
+	}
+	return w.recordAll(ctx, []entry{e})
+}
+
+// recordAll does record for many changes, in their order.
+func (w *writing) recordAll(ctx context.Context, list []entry) error {
+	if len(list) == 0 {
+		return nil
+	}
+	if err := w.store(ctx, list); err != nil {
+		return err
+	}
+	rows := make([]audited, len(list))
+	for i, e := range list {
+		rows[i] = audited{e.change.event, e.aggregate + "/" + e.id.String(), map[string]any{"event_id": e.event, "seq": e.seq}}
+	}
+	return w.audit(ctx, rows...)
+}
+
+// store writes events, notes the seq of each and queues them; an event that is there
+// already is left alone and keeps seq 0. Writers are alone, so that what is there
+// can be asked for first, and counting on from max(seq) leaves no gap and no double.
+func (w *writing) store(ctx context.Context, list []entry) error {
+	if len(list) == 0 {
+		return nil
+	}
+	var c columns
+	for i := range list {
+		c.add(&list[i])
+	}
+	rows, err := w.tx.Query(ctx, `INSERT INTO events (id, type, aggregate_type, aggregate_id, seq, ts, actor, data)
+		SELECT n.id, n.type, n.kind, n.aggregate, (SELECT coalesce(max(e.seq), 0) FROM events e WHERE e.aggregate_id = n.aggregate)
+				+ row_number() OVER (PARTITION BY n.aggregate ORDER BY n.ord), n.ts, $7::text, n.data::jsonb
+			FROM unnest($1::uuid[], $2::text[], $3::text[], $4::uuid[], $5::timestamptz[], $6::text[])
+				WITH ORDINALITY AS n (id, type, kind, aggregate, ts, data, ord)
+			WHERE NOT EXISTS (SELECT FROM events e WHERE e.id = n.id)
+		RETURNING id, seq`, c.ids, c.types, c.kinds, c.aggregates, c.times, c.data, w.who.Name)
+	if err != nil {
+		return fmt.Errorf("storing events: %w", err)
+	}
+	seqs := make(map[plant.ID]int64, len(list))
+	var id plant.ID
+	var seq int64
+	if _, err := pgx.ForEachRow(rows, []any{&id, &seq}, func() error { seqs[id] = seq; return nil }); err != nil {
+		return fmt.Errorf("storing events: %w", err)
+	}
+	fresh := make([]entry, 0, len(list))
+	for i := range list {
+		if list[i].seq = seqs[list[i].event]; list[i].seq > 0 {
+			fresh = append(fresh, list[i])
+		}
+	}
+	return w.queue(ctx, fresh)
+}
+
+// columns are entries as arrays, a column each.
+type columns struct {
+	ids, aggregates    []plant.ID
+	types, kinds, data []string
+	seqs               []int64
+	times              []time.Time
+}
+
+func (c *columns) add(e *entry) {
+	c.ids, c.aggregates, c.times, c.seqs = append(c.ids, e.event), append(c.aggregates, e.id), append(c.times, e.at), append(c.seqs, e.seq)
+	c.types, c.kinds, c.data = append(c.types, e.change.event), append(c.kinds, e.aggregate), append(c.data, string(e.data))
+}
+
+// queue hands events to the relay, in their order.
+func (w *writing) queue(ctx context.Context, list []entry) error {
+	if len(list) == 0 {
+		return nil
+	}
+	var c columns
+	for i := range list {
+		c.add(&list[i])
 	}
 	parent, state := traceOf(ctx)
 	if _, err := w.tx.Exec(ctx, `INSERT INTO foodflow.outbox
 		(tenant_id, kind, subject_kind, subject_id, version, event_id, event_type, actor, data, created_at, traceparent, tracestate)
-		VALUES ($1, 'event', $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`,
-		w.who.Tenant, c.aggregate, c.id, seq, event, c.event, w.who.Name, data, at, parent, state); err != nil {
-		return fmt.Errorf("queueing event %s: %w", c.event, err)
+		SELECT $1::uuid, 'event', n.kind, n.aggregate, n.seq, n.id, n.type, $8::text, n.data::jsonb, n.ts, $9::text, $10::text
+			FROM unnest($2::uuid[], $3::text[], $4::text[], $5::uuid[], $6::timestamptz[], $7::text[], $11::bigint[])
+				WITH ORDINALITY AS n (id, type, kind, aggregate, ts, data, seq, ord) ORDER BY n.ord`,
+		w.who.Tenant, c.ids, c.types, c.kinds, c.aggregates, c.times, c.data, w.who.Name, parent, state, c.seqs); err != nil {
+		return fmt.Errorf("queueing events: %w", err)
 	}
 	return w.wake(ctx)
 }
@@ -140,23 +210,38 @@ func (w *writing) wake(ctx context.Context) error {
 	return nil
 }
 
-// audit appends to the chain. The hash covers the row and the hash before it,
-// and is computed by Postgres over its own text of the row, which is what a
-// verifier reads again. Writers are alone, so max(seq) is the last row. The end
-// of the chain is noted outside of the tenant's schema too.
-func (w *writing) audit(ctx context.Context, action, resource string, detail any) error {
-	text, err := json.Marshal(detail)
-	if err != nil {
-		return fmt.Errorf("encoding audit detail: %w", err)
+// audited is what a row of the audit log says.
+type audited struct {
+	action, resource string
+	detail           any
+}
+
+// audit appends to the chain, in the order given. The hash covers the row and the
+// hash before it, and is computed by Postgres over its own text of the row, which is
+// what a verifier reads again. Writers are alone, so max(seq) is the last row. The
+// end of the chain is noted outside of the tenant's schema too.
+func (w *writing) audit(ctx context.Context, rows ...audited) error {
+	actions, resources, details := make([]string, len(rows)), make([]string, len(rows)), make([]string, len(rows))
+	for i, r := range rows {
+		text, err := json.Marshal(r.detail)
+		if err != nil {
+			return fmt.Errorf("encoding audit detail: %w", err)
+		}
+		actions[i], resources[i], details[i] = r.action, r.resource, string(text)
 	}
-	if _, err := w.tx.Exec(ctx, `WITH added AS (INSERT INTO audit_log (seq, ts, actor, action, resource, detail, prev, hash)
-		SELECT n.seq, $1::timestamptz, $2::text, $3::text, $4::text, $5::jsonb, n.prev, `+auditHash("n.prev", "n.seq", "$1::timestamptz", "$2::text", "$3::text", "$4::text", "$5::jsonb")+`
-		FROM (SELECT coalesce(max(seq), 0) + 1 AS seq,
-			coalesce((SELECT hash FROM audit_log ORDER BY seq DESC LIMIT 1), ''::bytea) AS prev FROM audit_log) n RETURNING seq, hash)
-		INSERT INTO foodflow.audit_heads (tenant_id, seq, hash) SELECT $6, seq, hash FROM added
+	if _, err := w.tx.Exec(ctx, `WITH RECURSIVE chain AS (
+			SELECT 0 AS n, coalesce(max(seq), 0) AS seq, ''::bytea AS prev,
+				coalesce((SELECT hash FROM audit_log ORDER BY seq DESC LIMIT 1), ''::bytea) AS hash FROM audit_log
+			UNION ALL
+			SELECT n + 1, seq + 1, hash, `+auditHash("hash", "seq + 1", "$1::timestamptz", "$2::text", "($3::text[])[n + 1]", "($4::text[])[n + 1]", "($5::text[])[n + 1]::jsonb")+`
+			FROM chain WHERE n < cardinality($3::text[])
+		), added AS (INSERT INTO audit_log (seq, ts, actor, action, resource, detail, prev, hash)
+			SELECT seq, $1::timestamptz, $2::text, ($3::text[])[n], ($4::text[])[n], ($5::text[])[n]::jsonb, prev, hash FROM chain WHERE n > 0
+			RETURNING seq, hash)
+		INSERT INTO foodflow.audit_heads (tenant_id, seq, hash) SELECT $6, seq, hash FROM added ORDER BY seq DESC LIMIT 1
 		ON CONFLICT (tenant_id) DO UPDATE SET seq = excluded.seq, hash = excluded.hash`,
-		w.now, w.who.Name, action, resource, text, w.who.Tenant); err != nil {
-		return fmt.Errorf("writing audit row: %w", err)
+		w.now, w.who.Name, actions, resources, details, w.who.Tenant); err != nil {
+		return fmt.Errorf("writing audit rows: %w", err)
 	}
 	return nil
 }
@@ -170,5 +255,5 @@ func auditHash(prev, seq, ts, actor, action, resource, detail string) string {
 
 // Audit writes a row that belongs to no event, such as a log-in.
 func (s *Store) Audit(ctx context.Context, who Actor, action, resource string, detail any) error {
-	return s.write(ctx, who, func(ctx context.Context, w *writing) error { return w.audit(ctx, action, resource, detail) })
+	return s.write(ctx, who, func(ctx context.Context, w *writing) error { return w.audit(ctx, audited{action, resource, detail}) })
 }

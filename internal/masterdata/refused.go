@@ -31,3 +31,10 @@ func Refused(err error) bool {
 		return false
 	}
 }
+
+// refusedAlone says that an error is Refused and that it was not Postgres who said
+// so: the transaction goes on.
+func refusedAlone(err error) bool {
+	code, _ := postgres.Code(err)
+	return err != nil && code == "" && Refused(err)
+}

@@ -67,31 +67,40 @@ func (r *resource[T]) insert(ctx context.Context, w *writing, thing *T) error {
 		m.ID = plant.NewID()
 	}
 	m.Version, m.CreatedAt, m.UpdatedAt = 1, w.now, w.now
-	args := r.targets(thing)
+	sql, args := r.insertion(thing)
+	if _, err := w.tx.Exec(ctx, sql, args...); err != nil {
+		return r.refused("creating", err)
+	}
+	return nil
+}
+
+func (r *resource[T]) insertion(thing *T) (sql string, args []any) {
+	args = r.targets(thing)
 	marks := make([]string, len(args))
 	for i := range marks {
 		marks[i] = fmt.Sprint("$", i+1)
 	}
-	if _, err := w.tx.Exec(ctx, "INSERT INTO "+r.table+" (id, version, created_at, updated_at, "+strings.Join(r.columns, ", ")+
-		") VALUES ("+strings.Join(marks, ", ")+")", args...); err != nil {
-		return r.refused("creating", err)
-	}
-	return nil
+	return "INSERT INTO " + r.table + " (id, version, created_at, updated_at, " + strings.Join(r.columns, ", ") + ") VALUES (" + strings.Join(marks, ", ") + ")", args
 }
 
 // put writes the row of a thing that has changed, as its next version.
 func (r *resource[T]) put(ctx context.Context, w *writing, thing *T) error {
 	m := r.meta(thing)
 	m.Version, m.UpdatedAt = m.Version+1, w.now
+	sql, args := r.change(thing)
+	if _, err := w.tx.Exec(ctx, sql, args...); err != nil {
+		return r.refused("changing", err)
+	}
+	return nil
+}
+
+func (r *resource[T]) change(thing *T) (sql string, args []any) {
+	m := r.meta(thing)
 	sets := []string{"version = $2", "updated_at = $3"}
 	for i, c := range r.columns {
 		sets = append(sets, fmt.Sprintf("%s = $%d", c, i+4))
 	}
-	args := append([]any{m.ID, m.Version, m.UpdatedAt}, r.bind(thing)...)
-	if _, err := w.tx.Exec(ctx, "UPDATE "+r.table+" SET "+strings.Join(sets, ", ")+" WHERE id = $1", args...); err != nil {
-		return r.refused("changing", err)
-	}
-	return nil
+	return "UPDATE " + r.table + " SET " + strings.Join(sets, ", ") + " WHERE id = $1", append([]any{m.ID, m.Version, m.UpdatedAt}, r.bind(thing)...)
 }
 
 // get reads one thing by its id or its key.

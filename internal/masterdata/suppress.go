@@ -2,54 +2,75 @@ package masterdata
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"time"
 
-	"github.com/foodflow/foodflow/internal/alarm"
+	"github.com/jackc/pgx/v5"
+
 	"github.com/foodflow/foodflow/internal/plant"
 )
 
-// Suppress tells the alarms of a line whether its state makes them meaningless,
-// and gives whether they are suppressed now: what the line said before the newest
-// that is known is not news. at is the line's time of it, received the broker's,
+// LineState is what a line says that its alarms must know: whether it is in a state
+// in which they mean nothing. At is the line's time of it, Received the broker's,
 // both Unix milliseconds.
+type LineState struct {
+	Line         plant.ID
+	On           bool
+	At, Received int64
+}
+
+// Suppress tells the alarms of a line whether its state makes them meaningless,
+// and gives whether they are suppressed now.
+func (x Alarms) Suppress(ctx context.Context, tenant, line plant.ID, on bool, at, received int64) (holds bool, names []string, err error) {
+	h, err := x.Hear(ctx, tenant, []Word{{State: &LineState{line, on, at, received}}})
+	return h.Suppressed[line], h.Names, errors.Join(append(h.Refused, err)...)
+}
+
+// suppression is whether the alarms of a line are suppressed, and by what.
+type suppression struct {
+	exists   bool // the line
+	known    bool // that it said something
+	on       bool
+	at, told time.Time
+
+	changed bool // the row is to be written
+	open    bool // its alarms are to be told
+}
+
+// take takes what a line says: what it said before the newest that is known is not
+// news.
 //
 // A state can't be from after it was received, so that is what counts where the
 // line's clock is ahead. One that was ten seconds ahead (what the detector takes for
 // a fast clock of a sensor) tells nothing of the order of what follows; then that is
 // taken as it comes.
-func (x Alarms) Suppress(ctx context.Context, tenant, line plant.ID, on bool, at, received int64) (holds bool, names []string, err error) {
-	err = x.s.write(ctx, System(tenant), func(ctx context.Context, w *writing) error {
-		if _, err := w.tx.Exec(ctx, `INSERT INTO alarm_suppressions AS s (line_id, suppressed, at, told) VALUES ($1, $2, $3, $4)
-			ON CONFLICT (line_id) DO UPDATE SET suppressed = $2, at = $3, told = $4
-			WHERE (s.at, s.told) < ($3, $4) OR s.told > s.at + interval '10 seconds'`,
-			line, on, time.UnixMilli(min(at, received)), time.UnixMilli(at)); err != nil {
-			return x.r.refused("suppressing", err)
-		}
-		if holds, err = suppressed(ctx, w, line); err != nil {
-			return err
-		}
-		in := alarm.Input{Action: alarm.Unsuppress}
-		if holds {
-			in.Action = alarm.Suppress
-		}
-		names, err = x.each(ctx, w, in, "line_id = $1 AND suppressed <> $2", line, holds)
-		return err
-	})
-	return holds, names, err
+func (s *suppression) take(l *LineState) {
+	at, told := time.UnixMilli(min(l.At, l.Received)), time.UnixMilli(l.At)
+	if s.known && s.at.Compare(at)*2+s.told.Compare(told) >= 0 && !s.told.After(s.at.Add(10*time.Second)) {
+		return
+	}
+	s.known, s.on, s.at, s.told, s.changed, s.open = true, l.On, at, told, true, true
 }
 
-// each applies an input to all alarms for which a condition holds.
-func (x Alarms) each(ctx context.Context, w *writing, in alarm.Input, where string, args ...any) (names []string, err error) {
-	list, err := x.query(ctx, w.tx, " WHERE "+where+" ORDER BY id FOR UPDATE", args...)
+// suppressions reads what is known of lines.
+func suppressions(ctx context.Context, tx pgx.Tx, lines []plant.ID) (map[plant.ID]*suppression, error) {
+	out := map[plant.ID]*suppression{}
+	for _, id := range lines {
+		out[id] = new(suppression)
+	}
+	rows, err := tx.Query(ctx, `SELECT l.id, s.line_id IS NOT NULL, coalesce(s.suppressed, false), coalesce(s.at, 'epoch'), coalesce(s.told, 'epoch')
+		FROM lines l LEFT JOIN alarm_suppressions s ON s.line_id = l.id WHERE l.id = ANY($1)`, lines)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("reading suppressions: %w", err)
 	}
-	for _, a := range list {
-		n, err := x.apply(ctx, w, a, in, "", false)
-		if err != nil {
-			return nil, err
-		}
-		names = append(names, n...)
+	var id plant.ID
+	var x suppression
+	if _, err := pgx.ForEachRow(rows, []any{&id, &x.known, &x.on, &x.at, &x.told}, func() error {
+		*out[id] = suppression{exists: true, known: x.known, on: x.on, at: x.at, told: x.told}
+		return nil
+	}); err != nil {
+		return nil, fmt.Errorf("reading suppressions: %w", err)
 	}
-	return names, nil
+	return out, nil
 }

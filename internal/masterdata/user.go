@@ -218,6 +218,6 @@ func (s *Store) LoggedIn(ctx context.Context, who Actor, id plant.ID, version in
 		if tag.RowsAffected() == 0 {
 			return fault.NewUnavailable(time.Second, nil, "the user has just changed")
 		}
-		return w.audit(ctx, "UserLoggedIn", "user/"+id.String(), map[string]any{})
+		return w.audit(ctx, audited{"UserLoggedIn", "user/" + id.String(), map[string]any{}})
 	})
 }
