@@ -3,6 +3,8 @@ package annunciator
 import (
 	"context"
 	"log/slog"
+	"maps"
+	"sync"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -20,10 +22,10 @@ const Group = "foodflow-annunciator"
 // Topics lists what is read.
 func Topics() []string { return []string{broker.TopicAnomalies, broker.TopicLineEvents} }
 
-// Store keeps alarms; masterdata.Alarms is one.
+// Store keeps alarms; masterdata.Alarms is one. Of several tenants it is told at the
+// same time.
 type Store interface {
-	Signal(ctx context.Context, tenant plant.ID, g masterdata.Signal) (transitions []string, err error)
-	Suppress(ctx context.Context, tenant, line plant.ID, on bool, at, received int64) (holds bool, transitions []string, err error)
+	Hear(ctx context.Context, tenant plant.ID, words []masterdata.Word) (masterdata.Heard, error)
 }
 
 // Decoder reads records; schemas.Codec is one.
@@ -34,13 +36,14 @@ type Decoder interface {
 
 // Annunciator turns records into what alarms are told. One goroutine calls it.
 type Annunciator struct {
-	*follow.Follower
+	*follow.Follower[masterdata.Word]
 
 	store Store
 	dec   Decoder
 
 	// suppressed is what the store said of a line last, which spares asking it at
-	// every state.
+	// every state; mu guards it, since tenants are seen to side by side.
+	mu         sync.Mutex
 	suppressed map[plant.ID]bool
 }
 
@@ -50,44 +53,72 @@ func New(store Store, dec Decoder, dir *directory.Store, reg prometheus.Register
 	a.Follower = follow.New(follow.Figures{
 		Done:    prometheus.NewCounterVec(prometheus.CounterOpts{Name: "foodflow_annunciator_transitions_total", Help: "Transitions of alarms that came from the stream."}, []string{"transition"}),
 		Skipped: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "foodflow_annunciator_skipped_total", Help: "Records passed over, by reason."}, []string{"reason"}),
-	}, []string{"AlarmRaised", "AlarmCleared", "AlarmUnshelved", "AlarmSuppressed", "AlarmUnsuppressed"}, a.read, dir, reg, log)
+	}, []string{"AlarmRaised", "AlarmCleared", "AlarmUnshelved", "AlarmSuppressed", "AlarmUnsuppressed"}, a.read, a.tell, dir, reg, log)
 	return a
 }
 
 // Forget lets go of what the store said of lines: another process has told it more
 // since, or will. broker.ReadGroup calls it when partitions have moved.
-func (a *Annunciator) Forget() { clear(a.suppressed) }
+func (a *Annunciator) Forget() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	clear(a.suppressed)
+}
 
-// read gives what to tell the store of a record; nil: nothing.
-func (a *Annunciator) read(rec broker.Record) (plant.ID, follow.Deed, error) {
+// read gives what to tell the store of a record, if anything.
+func (a *Annunciator) read(rec broker.Record) (tenant plant.ID, w masterdata.Word, ok bool, err error) {
 	switch rec.Topic {
 	case broker.TopicAnomalies:
 		var x plant.Anomaly
 		if err := a.dec.DecodeAnomaly(rec.Value, &x); err != nil || !x.Kind.IsLimit() {
-			return x.Tenant, nil, err
+			return x.Tenant, w, false, err
 		}
-		return x.Tenant, func(ctx context.Context) ([]string, error) {
-			return a.store.Signal(ctx, x.Tenant, masterdata.Signal{
-				Sensor: x.Sensor, Line: x.Line, Kind: x.Kind, At: x.TS, Since: x.Since, Value: x.Value, Limit: x.Expected, Ended: x.Ended,
-				Place: alarm.Place{TopicID: x.TopicID, Partition: x.Partition, Offset: x.Offset}, Epoch: x.Epoch,
-			})
-		}, nil
+		w.Signal = &masterdata.Signal{
+			Sensor: x.Sensor, Line: x.Line, Kind: x.Kind, At: x.TS, Since: x.Since, Value: x.Value, Limit: x.Expected, Ended: x.Ended,
+			Place: alarm.Place{TopicID: x.TopicID, Partition: x.Partition, Offset: x.Offset}, Epoch: x.Epoch,
+		}
+		return x.Tenant, w, true, nil
 	case broker.TopicLineEvents:
 		var e plant.LineEvent
 		if err := a.dec.DecodeLineEvent(rec.Value, &e); err != nil || e.Type != plant.EventState {
-			return e.Tenant, nil, err
+			return e.Tenant, w, false, err
 		}
-		on := alarm.SuppressedBy(e.State)
-		if was, known := a.suppressed[e.Line]; known && was == on {
-			return e.Tenant, nil, nil
-		}
-		return e.Tenant, func(ctx context.Context) ([]string, error) {
-			holds, names, err := a.store.Suppress(ctx, e.Tenant, e.Line, on, e.TS, rec.TS)
-			if err == nil {
-				a.suppressed[e.Line] = holds
-			}
-			return names, err
-		}, nil
+		w.State = &masterdata.LineState{Line: e.Line, On: alarm.SuppressedBy(e.State), At: e.TS, Received: rec.TS}
+		return e.Tenant, w, true, nil
 	}
-	return plant.ID{}, nil, nil
+	return tenant, w, false, nil
+}
+
+// tell tells the store of a tenant's words those that may be news to it.
+func (a *Annunciator) tell(ctx context.Context, tenant plant.ID, words []masterdata.Word) (names []string, refused []error, err error) {
+	words = a.news(words)
+	if len(words) == 0 {
+		return nil, nil, nil
+	}
+	h, err := a.store.Hear(ctx, tenant, words)
+	if err != nil {
+		return nil, nil, err
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	maps.Copy(a.suppressed, h.Suppressed)
+	return h.Names, h.Refused, nil
+}
+
+// news leaves out what lines say that the store said last; what comes behind a word
+// of the same line may be news again.
+func (a *Annunciator) news(words []masterdata.Word) (out []masterdata.Word) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	spoke := map[plant.ID]bool{}
+	for _, w := range words {
+		if l := w.State; l != nil {
+			if was, known := a.suppressed[l.Line]; known && was == l.On && !spoke[l.Line] {
+				continue
+			}
+			spoke[l.Line] = true
+		}
+		out = append(out, w)
+	}
+	return out
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -35,6 +36,7 @@ type memory struct {
 	received int64
 	on       bool
 	calls    int
+	words    int
 	fails    int
 	log      []string
 }
@@ -47,10 +49,27 @@ func (m *memory) away() error {
 	return nil
 }
 
-func (m *memory) Signal(_ context.Context, _ plant.ID, g masterdata.Signal) ([]string, error) {
+// Hear takes words until one finds Postgres away, and then keeps none of them.
+func (m *memory) Hear(_ context.Context, _ plant.ID, words []masterdata.Word) (h masterdata.Heard, err error) {
 	if err := m.away(); err != nil {
-		return nil, err
+		return h, err
 	}
+	h.Suppressed = map[plant.ID]bool{}
+	m.words += len(words)
+	for _, w := range words {
+		var names []string
+		if w.State != nil {
+			names = m.suppress(w.State)
+			h.Suppressed[w.State.Line] = m.on
+		} else if names, err = m.signal(w.Signal); err != nil {
+			h.Refused = append(h.Refused, err)
+		}
+		h.Names = append(h.Names, names...)
+	}
+	return h, nil
+}
+
+func (m *memory) signal(g *masterdata.Signal) ([]string, error) {
 	if g.Sensor != sensor {
 		return nil, fault.NewInvalid(fault.Item{Location: "sensor_id", Rule: "unknown"})
 	}
@@ -70,24 +89,20 @@ func (m *memory) Signal(_ context.Context, _ plant.ID, g masterdata.Signal) ([]s
 	return names, err
 }
 
-func (m *memory) Suppress(_ context.Context, _, _ plant.ID, on bool, at, received int64) (bool, []string, error) {
-	if err := m.away(); err != nil {
-		return false, nil, err
-	}
-	if at > m.at {
-		m.at, m.received, m.on = at, received, on
+func (m *memory) suppress(l *masterdata.LineState) (all []string) {
+	if l.At > m.at {
+		m.at, m.received, m.on = l.At, l.Received, l.On
 	}
 	in := alarm.Input{Action: alarm.Unsuppress}
 	if m.on {
 		in.Action = alarm.Suppress
 	}
-	var all []string
 	for k, a := range m.alarms {
 		names, _ := a.Apply(in, 0)
 		m.note(k, names)
 		all = append(all, names...)
 	}
-	return m.on, all, nil
+	return all
 }
 
 func (m *memory) note(kind string, names []string) {
@@ -184,18 +199,39 @@ func TestStory(t *testing.T) {
 	}
 }
 
-// TestEveryCallMayFail lets the n-th call fail, for every n: the records come
-// again and the alarms have gone the same way.
+// TestEveryCallMayFail lets the n-th call fail, for every n, with the records in
+// polls of two: they come again and the alarms have gone the same way.
 func TestEveryCallMayFail(t *testing.T) {
-	for n := 1; n < 9; n++ {
+	for n := 1; n <= 5; n++ {
 		a, m, c := fixture(t)
 		m.fails = n
-		records, failed := story(t, c), 0
-		for a.Handle(t.Context(), records) != nil {
-			failed++
+		failed := 0
+		for poll := range slices.Chunk(story(t, c), 2) {
+			for a.Handle(t.Context(), poll) != nil {
+				failed++
+			}
 		}
 		if m.story() != told || failed != 1 {
 			t.Errorf("call %d failing %d times: %s", n, failed, m.story())
+		}
+	}
+}
+
+// TestOneCallAPoll: what a poll says of a tenant is one call, and a state that was
+// told is not told again, though within a poll it counts what came before.
+func TestOneCallAPoll(t *testing.T) {
+	a, m, c := fixture(t)
+	polls := [][]broker.Record{
+		story(t, c),
+		{state(c, plant.StateExecute, 7000), state(c, plant.StateLack, 7100)},
+		{state(c, plant.StateExecute, 8000), state(c, plant.StateCIP, 8100), state(c, plant.StateExecute, 8200)},
+	}
+	for i, want := range []struct{ calls, words int }{{1, 9}, {1, 9}, {2, 11}} {
+		if err := a.Handle(t.Context(), polls[i]); err != nil {
+			t.Fatal(err)
+		}
+		if m.calls != want.calls || m.words != want.words || m.on {
+			t.Errorf("poll %d: %d calls and %d words, want %+v; suppressed %v", i, m.calls, m.words, want, m.on)
 		}
 	}
 }

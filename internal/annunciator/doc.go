@@ -13,6 +13,13 @@
 // them when it is done. Findings that were learnt are advisory and raise no
 // alarm.
 //
+// What a poll says of a tenant is told in one transaction, so that a tenant whose
+// sensors flap doesn't hold up the alarms of others. An alarm that comes and goes more
+// than ten times a minute is followed and counted each time, and not told each time
+// (alarm.Chatter): the event of the next transition that is told, or of a minute later,
+// says in its data how many were folded. Until then the last that was told is that the
+// alarm was raised.
+//
 // Limits. The two topics are read side by side: an alarm that is raised in the
 // moment in which its line enters cleaning can show for as long as the reader of
 // the one is ahead of the other's. An alarm whose limit is moved away from the value
@@ -21,6 +28,9 @@
 //
 // What the store said of lines is let go of when partitions move: another process
 // has told it more in between.
+// Of the states that a line goes through between two words of its sensors in one
+// poll, its alarms are told the last. Where an alarm that chatters ends, that is told
+// up to two minutes late.
 //
 // Failure. As package follow says; what concerns a sensor or line that is gone is
 // refused, and so passed over.

@@ -24,6 +24,11 @@ type Record struct {
 // over again.
 const handlePause = time.Second
 
+// groupPoll is how many records are handed over at most: what one costs (a commit of
+// offsets, and the transactions of those who handle them by tenant) is spread over so
+// many, and they take little room.
+const groupPoll = 2000
+
 // groupSession is how long the partitions of a member that died wait for the next
 // one, and leaveLimit how long a member that ends waits to say so.
 const (
@@ -68,7 +73,7 @@ func ReadGroup(ctx context.Context, c Config, group string, topics []string, log
 	}()
 	seen := int64(0)
 	for ctx.Err() == nil {
-		fs := cl.PollRecords(ctx, 500)
+		fs := cl.PollRecords(ctx, groupPoll)
 		if fs.IsClientClosed() {
 			return fmt.Errorf("reading as group %s: %w", group, kgo.ErrClientClosed)
 		}

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"strings"
+	"sync"
 	"testing"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -20,46 +22,65 @@ import (
 	"github.com/foodflow/foodflow/schemas"
 )
 
-var tenant = plant.NameID(plant.ID{}, "t")
-
 // plot says of a record what it calls for, and keeps what was done.
 type plot struct {
+	mu    sync.Mutex // guards done and calls
 	done  []string
+	calls int              // of do, transactions with a store
 	reads map[string]error // faults of reading, by value
 	deeds map[string]error // faults of doing, by value
+	alone map[string]bool  // refused without a fault of the others
 }
 
-func (p *plot) read(rec broker.Record) (plant.ID, follow.Deed, error) {
+// read takes "tenant:deed", of the tenant t where none is named.
+func (p *plot) read(rec broker.Record) (plant.ID, string, bool, error) {
 	v := string(rec.Value)
 	if err := p.reads[v]; err != nil {
-		return plant.ID{}, nil, err
+		return plant.ID{}, "", false, err
 	}
-	switch v {
-	case "nothing":
-		return tenant, nil, nil
-	case "stranger":
-		return plant.NameID(plant.ID{}, "gone"), p.deed(v), nil
+	key, _, named := strings.Cut(v, ":")
+	if !named {
+		key = "t"
 	}
-	return tenant, p.deed(v), nil
+	if v == "stranger" {
+		key = "gone"
+	}
+	return plant.NameID(plant.ID{}, key), v, v != "nothing", nil
 }
 
-func (p *plot) deed(v string) follow.Deed {
-	return func(context.Context) ([]string, error) {
+// do does all or, where one has a fault, nothing.
+func (p *plot) do(_ context.Context, _ plant.ID, deeds []string) (names []string, refused []error, err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.calls++
+	var done []string
+	for _, v := range deeds {
 		if err := p.deeds[v]; err != nil {
-			return nil, err
+			return nil, nil, err
 		}
-		p.done = append(p.done, v)
-		return []string{"Deed"}, nil
+		if p.alone[v] {
+			refused = append(refused, errors.New("no"))
+			continue
+		}
+		done, names = append(done, v), append(names, "Deed")
 	}
+	p.done = append(p.done, done...)
+	return names, refused, nil
 }
 
-func follower(t *testing.T, p *plot) *follow.Follower {
+// follower knows the tenants t, u and v.
+func follower(t *testing.T, p *plot, do ...follow.Do[string]) *follow.Follower[string] {
 	t.Helper()
-	dir := directorytest.Of(t, directory.Tenant{ID: tenant, Key: "t"})
+	var tenants []any
+	for _, key := range []string{"t", "u", "v"} {
+		tenants = append(tenants, directory.Tenant{ID: plant.NameID(plant.ID{}, key), Key: key})
+	}
+	dir := directorytest.Of(t, tenants...)
+	do = append(do, p.do)
 	return follow.New(follow.Figures{
 		Done:    prometheus.NewCounterVec(prometheus.CounterOpts{Name: "done_total", Help: "Deeds."}, []string{"name"}),
 		Skipped: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "skipped_total", Help: "Records."}, []string{"reason"}),
-	}, []string{"Deed"}, p.read, dir, prometheus.NewRegistry(), slog.New(slog.DiscardHandler))
+	}, []string{"Deed"}, p.read, do[0], dir, prometheus.NewRegistry(), slog.New(slog.DiscardHandler))
 }
 
 func records(values ...string) (out []broker.Record) {
