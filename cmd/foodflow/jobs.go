@@ -34,6 +34,12 @@ func upkeep(keys *auth.Keys, store *masterdata.Store) []job.Kind {
 			return err
 		}),
 		hourly("ended-logins", "purge", func(ctx context.Context, _ *job.Run) error { return store.Purge(ctx) }),
+		{Name: "alarms", Every: time.Minute, Steps: []job.Step{{Name: "tick", Do: func(ctx context.Context, r *job.Run) error {
+			ended, told, err := store.Alarms().Tick(ctx)
+			r.Count("shelves_ended", int64(ended))
+			r.Count("chattering_told", int64(told))
+			return err
+		}}}},
 	}
 }
 
