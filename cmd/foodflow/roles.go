@@ -97,7 +97,7 @@ type processorsCmd struct {
 	CacheDir   string          `help:"Folder for what the registry said." placeholder:"DIR"`
 	Group      string          `help:"Consumer group." default:"foodflow-processors"`
 	Session    time.Duration   `help:"Silence after which the group gives a processor's partitions away." name:"session-timeout" default:"20s"`
-	Generation uint64          `help:"Raise it to process everything on Kafka again, from empty state." default:"0"`
+	Generation uint64          `help:"Raise it, together with a ClickHouse database that is empty, to process everything on Kafka again from empty state." default:"0"`
 	Kafka      kafkaFlags      `embed:"" prefix:"kafka-"`
 	Registry   registryFlags   `embed:"" prefix:"registry-"`
 	Clickhouse clickhouseFlags `embed:"" prefix:"clickhouse-"`

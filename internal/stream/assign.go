@@ -115,6 +115,14 @@ func (r *Runner) begin(ctx context.Context, slot Slot, earliest []int64, ends ka
 	if err := r.whole(ctx, slot, begin, ends); err != nil {
 		return start{}, err
 	}
+	if begin.anew && r.deps.Anew != nil {
+		var passing *TransientError
+		if err := r.deps.Anew(ctx, slot, begin.ledger.base); errors.As(err, &passing) {
+			return start{}, err
+		} else if err != nil {
+			return start{}, fmt.Errorf("%w: slot %d: %w", errAnew, slot.Partition, err)
+		}
+	}
 	has, err := r.deps.Snapshots.Has(ctx, slot.Partition, begin.ledger.snap)
 	if err != nil {
 		return start{}, fmt.Errorf("looking for snapshot of slot %d: %w", slot.Partition, err)

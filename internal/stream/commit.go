@@ -23,6 +23,9 @@ var errForgotten = errors.New("the slot was processed before, but Kafka has forg
 // errGeneration says that a newer generation of the job has taken over.
 var errGeneration = errors.New("the job's generation is too low")
 
+// errAnew says that Deps.Anew stands against a raised generation.
+var errAnew = errors.New("the slot can't be processed again")
+
 // commitLog reads and writes the ledgers of one group.
 type commitLog struct {
 	cl    *kgo.Client
@@ -107,9 +110,9 @@ type start struct {
 	// does not say how it was batched (no ledger, only an offset); else nil.
 	silent []int64
 	// bare are offsets that were committed without a ledger; fresh says that
-	// nothing was committed.
-	bare  []int64
-	fresh bool
+	// nothing was committed, anew that an older generation was.
+	bare        []int64
+	fresh, anew bool
 }
 
 // read finds out what is committed of a slot. earliest are the inputs' log start
@@ -152,7 +155,7 @@ func (c *commitLog) read(ctx context.Context, slot Slot, earliest []int64) (star
 	case best != nil && best.generation > slot.Generation:
 		return start{}, fmt.Errorf("%w: slot %d was processed under generation %d, this job is of generation %d", errGeneration, slot.Partition, best.generation, slot.Generation)
 	case best != nil && best.generation < slot.Generation, best == nil && !bare:
-		return start{ledger: &ledger{generation: slot.Generation, base: earliest}, fresh: best == nil}, nil
+		return start{ledger: &ledger{generation: slot.Generation, base: earliest}, fresh: best == nil, anew: best != nil}, nil
 	case bare:
 		return start{ledger: &ledger{}, bare: at}, nil
 	default:

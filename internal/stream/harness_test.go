@@ -32,6 +32,7 @@ type world struct {
 	store *tokenStore
 	snaps *memSnapshots
 	cfg   Config
+	anew  func(Slot, []int64) error // nil: nothing stands against it
 }
 
 func newWorld(t *testing.T, partitions int32) *world {
@@ -84,6 +85,12 @@ func (w *world) runner(reg prometheus.Registerer) *Runner {
 		Client: w.client, Snapshots: w.snaps, Registry: reg,
 		Logger: slog.New(slog.DiscardHandler),
 		Tasks:  func(s Slot) (Task, error) { return &hashTask{slot: s, store: w.store}, nil },
+		Anew: func(_ context.Context, s Slot, from []int64) error {
+			if w.anew == nil {
+				return nil
+			}
+			return w.anew(s, from)
+		},
 	})
 	if err != nil {
 		w.t.Fatal(err)

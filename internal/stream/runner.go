@@ -24,6 +24,9 @@ type Deps struct {
 	Logger    *slog.Logger
 	Registry  prometheus.Registerer
 	Tracer    *telemetry.Tracer // may be nil
+	// Anew, when set, is asked before a slot is processed again from offsets (one
+	// an input) because the generation was raised. An error that is not Transient ends the job.
+	Anew func(ctx context.Context, slot Slot, from []int64) error
 }
 
 // Runner is one member of a job's consumer group.

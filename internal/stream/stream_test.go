@@ -2,6 +2,7 @@ package stream
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"strings"
@@ -156,6 +157,17 @@ func TestGenerations(t *testing.T) {
 	w.produce(1, 50)
 	w.runUntilDone(100)
 	w.cfg.Generation = 1
+	refuses := fmt.Errorf("there are rows")
+	w.anew = func(s Slot, from []int64) error {
+		if s.Generation != 1 || len(from) != len(s.Inputs) || from[0] != 0 {
+			t.Errorf("asked of %+v from %v", s, from)
+		}
+		return refuses
+	}
+	if err := w.runner(nil).Run(t.Context()); !errors.Is(err, refuses) {
+		t.Fatalf("rows are there: %v", err)
+	}
+	refuses = nil
 	w.store.tokens, w.store.rows = map[string]bool{}, map[string]int{}
 	w.runUntilDone(100) // a raised generation reprocesses everything
 	w.cfg.Generation = 0

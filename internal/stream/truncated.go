@@ -25,7 +25,7 @@ var errRemade = errors.New("the topic was deleted and made anew since the group 
 
 // refused says whether an error of an assignment will stay until a person acts.
 func refused(err error) bool {
-	for _, final := range []error{errGeneration, errForgotten, errTruncated, errRemade, errNewer} {
+	for _, final := range []error{errGeneration, errForgotten, errTruncated, errRemade, errNewer, errAnew} {
 		if errors.Is(err, final) {
 			return true
 		}

@@ -2,6 +2,8 @@ package run
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"log/slog"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -59,12 +61,33 @@ func Open(cfg stream.Config, d JobDeps) (*Job, error) {
 	j.runner, err = stream.New(cfg, stream.Deps{
 		Client: open, Snapshots: snaps, Logger: d.Logger, Registry: d.Registry, Tracer: d.Tracer,
 		Tasks: func(s stream.Slot) (stream.Task, error) { return NewTask(deps, s), nil },
+		Anew: func(ctx context.Context, s stream.Slot, from []int64) error {
+			return emptyFrom(ctx, d.ClickHouse, s, from)
+		},
 	})
 	if err != nil {
 		j.Close()
 		return nil, err
 	}
 	return j, nil
+}
+
+// ErrRowsThere says that rows which a raised generation would make are there
+// already: under its tokens they would be taken for new ones, and count twice.
+var ErrRowsThere = errors.New("the generation was raised, but the tables hold rows of the records that are to be processed again; raise it together with a database that is empty (clickhouse.database)")
+
+// emptyFrom holds that no row came from a slot's records from offsets on.
+func emptyFrom(ctx context.Context, ch *clickhouse.Client, s stream.Slot, from []int64) error {
+	for i, table := range []string{inputEvents: "line_events", inputReadings: "readings"} {
+		found, err := ch.Exec(ctx, fmt.Sprintf("SELECT 1 FROM %s WHERE _partition = %d AND _offset >= %d LIMIT 1", table, s.Partition, from[i]), nil)
+		if err != nil {
+			return stream.Transient(fmt.Errorf("looking for rows of slot %d: %w", s.Partition, err))
+		}
+		if len(found) > 0 {
+			return fmt.Errorf("%w: %s, offset %d and later", ErrRowsThere, table, from[i])
+		}
+	}
+	return nil
 }
 
 // Run processes until ctx ends, then drains; see stream.Runner.Run.
