@@ -30,6 +30,13 @@ func (w *worker) recover(ctx context.Context) error {
 		if err := w.refold(ctx, w.begin.silent); err != nil {
 			return err
 		}
+		// How the records were batched is not known here, so nor is which output the
+		// task held back at the end; nearly all of it is durable.
+		if w.task.Unsettled() {
+			if err := w.refold(ctx, slices.Clone(w.pos)); err != nil {
+				return err
+			}
+		}
 		w.ledger.base = slices.Clone(w.begin.silent)
 	}
 	for _, to := range w.ledger.journal {

@@ -81,7 +81,8 @@ type Task interface {
 	// for what the task derives from the batch as a whole.
 	Settle(b Batch) error
 	// Unsettled says that the task holds output back for a later batch. When
-	// nothing more comes, and at the end, an empty batch is made for it.
+	// nothing more comes, at the end, and after a warm-up, an empty batch is made
+	// for it; the last is discarded.
 	Unsettled() bool
 	// Flush makes the open batch's output durable and empties it. It is called
 	// again with the same batch after a Transient error, and must then have the
