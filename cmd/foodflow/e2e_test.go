@@ -435,7 +435,11 @@ func (in *installation) repeated() (n int) {
 // nothing.
 func TestSecondStart(t *testing.T) {
 	in := install(t)
+	in.more = []string{"--kafka-sync"}
 	in.start()
+	if in.child("--sync") == 0 {
+		t.Error("the embedded Kafka isn't told to write through")
+	}
 	out, err := exec.CommandContext(t.Context(), in.bin, in.args()...).CombinedOutput()
 	if err == nil || !strings.Contains(string(out), "in use by another foodflow (process "+fmt.Sprint(in.cmd.Process.Pid)) {
 		t.Fatalf("a second start: %v\n%s", err, out)

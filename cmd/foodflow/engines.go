@@ -9,11 +9,12 @@ import (
 type kafkaEngineCmd struct {
 	Dir  string `required:""`
 	Addr string `required:""`
+	Sync bool
 }
 
 // Run serves until told to stop.
 func (c *kafkaEngineCmd) Run(e *env) error {
-	return kafkaembedded.Serve(e.ctx, kafkaembedded.Config{Dir: c.Dir, Addr: c.Addr}, e.logger, func(string) { lifecycle.Ready() })
+	return kafkaembedded.Serve(e.ctx, kafkaembedded.Config{Dir: c.Dir, Addr: c.Addr, Sync: c.Sync}, e.logger, func(string) { lifecycle.Ready() })
 }
 
 // accountFlags say who may use the embedded ClickHouse.

@@ -37,6 +37,7 @@ type upCmd struct {
 	PostgresAddr   string   `help:"Embedded Postgres." default:"127.0.0.1:5433"`
 	AdminAddr      string   `help:"Metrics and health of all roles." default:"127.0.0.1:9090"`
 	Kafka          string   `help:"Engine of Kafka: embedded, or apache, which needs Java and, the first time, Maven." enum:"embedded,apache" default:"embedded"`
+	KafkaSync      bool     `help:"Let the embedded Kafka acknowledge only what is on the disk: then what was accepted outlives a loss of power, not only of a process. Slower."`
 	KafkaBrokers   []string `help:"Use this Kafka in place of the embedded one." placeholder:"ADDR"`
 	RegistryURL    string   `help:"Use this schema registry." name:"registry-url" placeholder:"URL"`
 	ClickhouseURL  string   `help:"Use this ClickHouse." name:"clickhouse-url" placeholder:"URL"`

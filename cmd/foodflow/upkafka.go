@@ -30,7 +30,11 @@ func (u *upRun) startKafka(ctx context.Context) error {
 	u.kafka = u.addrs["kafka"]
 	dir := u.dir(kafkaDirs()[u.Kafka])
 	if u.Kafka == kafkaEmbedded {
-		return u.child(ctx, "kafka", "kafka-engine", "--dir", dir, "--addr", u.kafka)
+		args := []string{"kafka-engine", "--dir", dir, "--addr", u.kafka}
+		if u.KafkaSync {
+			args = append(args, "--sync")
+		}
+		return u.child(ctx, "kafka", args...)
 	}
 	lib, err := apache.Install(ctx, u.CacheDir, func(s string) { u.r.logger.Info("installing an engine", "what", s) })
 	if err != nil {
