@@ -20,8 +20,8 @@ RUN      ?= .
 FUZZTIME ?= 20s
 # The reliability tests of guarantees, and how often make chaos repeats them;
 # each repetition draws its moments of failure anew.
-CHAOS     ?= Kill|Crash|Fault|Fenced|Zombie|Rebalance|Network|ApacheKafka|RollingRestart|Retries|Poison|CleanStop|LostReplies|SimulatedPlant|Brokers|Followers|Copies|Away|Outlive|Hostile|Bombs|Noisy|Overload|AfterTheAck|Puback|Deletion|PostgresStop|Skipped|ManyTenants|MigrateTenants|ThousandLogins|Throttle
-CHAOS_PKG ?= ./cmd/foodflow ./api/auth ./processors/... ./internal/stream ./internal/broker/... ./internal/simulate ./clickhouse/sink ./ingest/... ./schemas/... ./internal/outbox ./internal/job ./internal/tenancy ./internal/migrate
+CHAOS     ?= Kill|Letters|Replayed|Shorter|Remade|Crash|Fault|Fenced|Zombie|Rebalance|Network|ApacheKafka|RollingRestart|Retries|Poison|CleanStop|LostReplies|SimulatedPlant|Brokers|Followers|Copies|Away|Outlive|Hostile|Bombs|Noisy|Overload|AfterTheAck|Puback|Deletion|PostgresStop|Skipped|ManyTenants|MigrateTenants|ThousandLogins|Throttle
+CHAOS_PKG ?= ./cmd/foodflow ./api ./api/auth ./internal/letter ./processors/... ./internal/stream ./internal/broker/... ./internal/simulate ./clickhouse/sink ./ingest/... ./schemas/... ./internal/outbox ./internal/job ./internal/tenancy ./internal/migrate
 CHAOS_N   ?= 20
 BENCH    ?=
 VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
