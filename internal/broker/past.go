@@ -40,6 +40,18 @@ func (l *Log) Ends(ctx context.Context, topics ...string) (Reach, error) {
 	return byPartition(listed), nil
 }
 
+// starts gives where topics begin now.
+func (l *Log) starts(ctx context.Context, topics ...string) (Reach, error) {
+	listed, err := l.adm.ListStartOffsets(ctx, topics...)
+	if err == nil {
+		err = listed.Error()
+	}
+	if err != nil {
+		return nil, fmt.Errorf("listing starts of topics: %w", err)
+	}
+	return byPartition(listed), nil
+}
+
 func byPartition(listed kadm.ListedOffsets) Reach {
 	out := Reach{}
 	listed.Each(func(o kadm.ListedOffset) {
@@ -58,14 +70,10 @@ func (l *Log) Behind(ctx context.Context, group string, ends Reach) (n int64, er
 	if err != nil && !errors.Is(err, kerr.GroupIDNotFound) {
 		return 0, fmt.Errorf("reading offsets of group %s: %w", group, err)
 	}
-	starts, err := l.adm.ListStartOffsets(ctx, slices.Collect(maps.Keys(ends))...)
-	if err == nil {
-		err = starts.Error()
-	}
+	first, err := l.starts(ctx, slices.Collect(maps.Keys(ends))...)
 	if err != nil {
-		return 0, fmt.Errorf("listing starts of topics: %w", err)
+		return 0, err
 	}
-	first := byPartition(starts)
 	for topic, parts := range ends {
 		for p, end := range parts {
 			at := first[topic][p]
@@ -81,7 +89,7 @@ func (l *Log) Behind(ctx context.Context, group string, ends Reach) (n int64, er
 // Each calls fn with the key and value of each record that a topic holds now,
 // partition by partition; a nil value is a tombstone.
 func (l *Log) Each(ctx context.Context, topic string, fn func(partition int32, key, value []byte) error) error {
-	return each(ctx, l.cfg, l.adm, topic, func(r *kgo.Record) error { return fn(r.Partition, r.Key, r.Value) })
+	return l.each(ctx, topic, func(r *kgo.Record) error { return fn(r.Partition, r.Key, r.Value) })
 }
 
 // Keeping is how long a topic keeps a record that is written now.

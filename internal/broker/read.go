@@ -32,32 +32,25 @@ func ReadTopic(ctx context.Context, cfg Config, topic string, fn func(partition 
 		return err
 	}
 	defer cl.Close()
-	return each(ctx, cfg, kadm.NewClient(cl), topic, func(r *kgo.Record) error { return fn(r.Partition, r.Offset, r.Value) })
+	return NewLog(cfg, cl).each(ctx, topic, func(r *kgo.Record) error { return fn(r.Partition, r.Offset, r.Value) })
 }
 
 // each reads what a topic holds now. A partition whose records have all aged out
 // ends where it starts, and is not waited for.
-func each(ctx context.Context, cfg Config, adm *kadm.Client, topic string, fn func(*kgo.Record) error) error {
-	ends, err := adm.ListEndOffsets(ctx, topic)
-	if err == nil {
-		err = ends.Error()
-	}
+func (l *Log) each(ctx context.Context, topic string, fn func(*kgo.Record) error) error {
+	ends, err := l.Ends(ctx, topic)
 	if err != nil {
-		return fmt.Errorf("listing end of %s: %w", topic, err)
+		return err
 	}
-	starts, err := adm.ListStartOffsets(ctx, topic)
-	if err == nil {
-		err = starts.Error()
-	}
+	starts, err := l.starts(ctx, topic)
 	if err != nil {
-		return fmt.Errorf("listing start of %s: %w", topic, err)
+		return err
 	}
-	first := byPartition(starts)[topic]
-	for p, end := range byPartition(ends)[topic] {
-		if first[p] >= end {
+	for p, end := range ends[topic] {
+		if starts[topic][p] >= end {
 			continue
 		}
-		if err := readTo(ctx, cfg, topic, p, end, fn); err != nil {
+		if err := readTo(ctx, l.cfg, topic, p, end, fn); err != nil {
 			return err
 		}
 	}
@@ -82,22 +75,33 @@ func readTo(ctx context.Context, cfg Config, topic string, partition int32, end 
 		return err
 	}
 	defer cl.Close()
-	for {
+	return drain(ctx, cl, topic, map[int32]int64{partition: end}, fn)
+}
+
+// drain calls fn with what comes of a topic, until each partition in left has given
+// its last record before its end there.
+func drain(ctx context.Context, cl *kgo.Client, topic string, left map[int32]int64, fn func(*kgo.Record) error) error {
+	for len(left) > 0 {
 		fs := cl.PollFetches(ctx)
 		if err := fs.Err(); err != nil {
-			return fmt.Errorf("reading %s/%d: %w", topic, partition, err)
+			return fmt.Errorf("reading %s: %w", topic, err)
 		}
 		for it := fs.RecordIter(); !it.Done(); {
 			r := it.Next()
-			if r.Offset >= end {
-				return nil
+			end, open := left[r.Partition]
+			if !open {
+				continue
+			}
+			if r.Offset >= end-1 {
+				delete(left, r.Partition)
+			}
+			if r.Offset >= end || r.Attrs.IsControl() {
+				continue
 			}
 			if err := fn(r); err != nil {
 				return err
 			}
-			if r.Offset == end-1 {
-				return nil
-			}
 		}
 	}
+	return nil
 }

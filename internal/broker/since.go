@@ -26,18 +26,15 @@ type Stored struct {
 // ReadFrom calls fn with each record that a topic holds now, from the given
 // offsets on (from the start where there is none), and gives how far it read.
 func (l *Log) ReadFrom(ctx context.Context, topic string, from map[int32]int64, fn func(*Stored) error) (map[int32]int64, error) {
-	starts, err := l.adm.ListStartOffsets(ctx, topic)
-	if err == nil {
-		err = starts.Error()
-	}
+	starts, err := l.starts(ctx, topic)
 	if err != nil {
-		return nil, fmt.Errorf("listing start of %s: %w", topic, err)
+		return nil, err
 	}
 	ends, err := l.Ends(ctx, topic)
 	if err != nil {
 		return nil, err
 	}
-	first, at, left := byPartition(starts)[topic], map[int32]kgo.Offset{}, map[int32]int64{}
+	first, at, left := starts[topic], map[int32]kgo.Offset{}, map[int32]int64{}
 	for p, end := range ends[topic] {
 		if begin := max(from[p], first[p]); begin < end {
 			at[p], left[p] = kgo.NewOffset().At(begin), end
@@ -54,49 +51,22 @@ func (l *Log) ReadFrom(ctx context.Context, topic string, from map[int32]int64, 
 		return nil, err
 	}
 	defer cl.Close()
-	return ends[topic], readAll(ctx, cl, topic, left, fn)
-}
-
-func readAll(ctx context.Context, cl *kgo.Client, topic string, left map[int32]int64, fn func(*Stored) error) error {
-	for len(left) > 0 {
-		fs := cl.PollFetches(ctx)
-		if err := fs.Err(); err != nil {
-			return fmt.Errorf("reading %s: %w", topic, err)
-		}
-		for it := fs.RecordIter(); !it.Done(); {
-			r := it.Next()
-			end, open := left[r.Partition]
-			if !open {
-				continue
-			}
-			if r.Offset >= end-1 {
-				delete(left, r.Partition)
-			}
-			if r.Offset >= end || r.Attrs.IsControl() {
-				continue
-			}
-			if err := fn(&Stored{r.Partition, r.Offset, r.Timestamp.UnixMilli(), r.Value, r.Headers}); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
+	return ends[topic], drain(ctx, cl, topic, left, func(r *kgo.Record) error {
+		return fn(&Stored{r.Partition, r.Offset, r.Timestamp.UnixMilli(), r.Value, r.Headers})
+	})
 }
 
 // Holds is how many records a topic holds at most: compaction leaves gaps.
 func (l *Log) Holds(ctx context.Context, topic string) (n int64, err error) {
-	starts, err := l.adm.ListStartOffsets(ctx, topic)
-	if err == nil {
-		err = starts.Error()
-	}
+	starts, err := l.starts(ctx, topic)
 	if err != nil {
-		return 0, fmt.Errorf("listing start of %s: %w", topic, err)
+		return 0, err
 	}
 	ends, err := l.Ends(ctx, topic)
 	if err != nil {
 		return 0, err
 	}
-	first := byPartition(starts)[topic]
+	first := starts[topic]
 	for p, end := range ends[topic] {
 		n += end - first[p]
 	}
@@ -114,18 +84,15 @@ func (l *Log) Since(ctx context.Context, topic string, at, now time.Time) (from 
 	if err != nil {
 		return nil, false, fmt.Errorf("looking for a time in %s: %w", topic, err)
 	}
-	starts, err := l.adm.ListStartOffsets(ctx, topic)
-	if err == nil {
-		err = starts.Error()
-	}
+	starts, err := l.starts(ctx, topic)
 	if err != nil {
-		return nil, false, fmt.Errorf("listing start of %s: %w", topic, err)
+		return nil, false, err
 	}
 	kept, err := l.retention(ctx, topic)
 	if err != nil {
 		return nil, false, err
 	}
-	from, first, whole := byPartition(after)[topic], byPartition(starts)[topic], true
+	from, first, whole := byPartition(after)[topic], starts[topic], true
 	for p, begin := range from {
 		// What begins behind the start has lost nothing. What begins at it may have,
 		// unless it is too young for that.
