@@ -36,29 +36,21 @@ func (r *Reader) Each(ctx context.Context, fn func(d *schemas.DeadLetter, f Fate
 		return err
 	}
 	seen := map[plant.ID]bool{}
-	_, err := r.log.ReadFrom(ctx, broker.TopicDeadLetters, nil, func(s *broker.Stored) error {
-		var d schemas.DeadLetter
-		if err := r.codec.DecodeDeadLetter(s.Value, &d); err != nil {
-			return fmt.Errorf("reading dead letters: %w", err)
-		}
+	_, err := r.scan(ctx, nil, func(d *schemas.DeadLetter, _ int64) error {
 		if d.Mark != nil || seen[d.ID] {
 			return nil
 		}
 		seen[d.ID] = true
-		return fn(&d, r.book.Of(d.ID))
+		return fn(d, r.book.Of(d.ID))
 	})
 	return err
 }
 
 // catchUp enters the marks that have come.
 func (r *Reader) catchUp(ctx context.Context) error {
-	read, err := r.log.ReadFrom(ctx, broker.TopicDeadLetters, r.read, func(s *broker.Stored) error {
-		var d schemas.DeadLetter
-		if err := r.codec.DecodeDeadLetter(s.Value, &d); err != nil {
-			return fmt.Errorf("reading dead letters: %w", err)
-		}
+	read, err := r.scan(ctx, r.read, func(d *schemas.DeadLetter, stored int64) error {
 		if d.Mark != nil {
-			r.book.Enter(d.ID, d.Mark, time.UnixMilli(s.TS))
+			r.book.Enter(d.ID, d.Mark, time.UnixMilli(stored))
 		}
 		return nil
 	})
@@ -66,4 +58,16 @@ func (r *Reader) catchUp(ctx context.Context) error {
 		r.read = read
 	}
 	return err
+}
+
+// scan calls fn with each letter and mark of the topic from the given offsets on,
+// and when the broker stored it, Unix milliseconds; it gives how far it read.
+func (r *Reader) scan(ctx context.Context, from map[int32]int64, fn func(d *schemas.DeadLetter, stored int64) error) (map[int32]int64, error) {
+	return r.log.ReadFrom(ctx, broker.TopicDeadLetters, from, func(s *broker.Stored) error {
+		var d schemas.DeadLetter
+		if err := r.codec.DecodeDeadLetter(s.Value, &d); err != nil {
+			return fmt.Errorf("reading dead letters: %w", err)
+		}
+		return fn(&d, s.TS)
+	})
 }
