@@ -148,28 +148,22 @@ func (s *Store) free(ctx context.Context, partition int32, from, to int64) (int6
 func (s *Store) look(ctx context.Context, partition int32, from, to int64) (at int64, foreign bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, lookFor)
 	defer cancel()
-	cl, err := s.client(kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{s.topic: {partition: kgo.NewOffset().At(from)}}), kgo.FetchMaxPartitionBytes(2<<20))
-	if err != nil {
-		return from, false, fmt.Errorf("opening snapshot reader: %w", err)
+	at = from
+	if at >= to {
+		return at, false, nil
 	}
-	defer cl.Close()
-	for at = from; at < to; {
-		fs := cl.PollFetches(ctx)
-		if err := fs.Err(); err != nil {
-			return at, false, fmt.Errorf("looking at offsets %d to %d of slot %d: %w", at, to, partition, err)
+	err = s.scan(ctx, partition, from, lookFetch, func(r *kgo.Record) (more bool, err error) {
+		if at = min(r.Offset, to); at == to {
+			return false, nil
 		}
-		for it := fs.RecordIter(); !it.Done() && at < to; {
-			r := it.Next()
-			if r.Offset >= to {
-				return to, false, nil
-			}
-			if of := group(r); of != "" && of != s.group {
-				return r.Offset, true, nil
-			}
-			at = r.Offset + 1
+		if of := group(r); of != "" && of != s.group {
+			foreign = true
+			return false, nil
 		}
-	}
-	return at, false, nil
+		at++
+		return at < to, nil
+	})
+	return at, foreign, err
 }
 
 // group gives the group whose state a record is part of; none for what replaces a

@@ -106,23 +106,37 @@ func (s *Store) any(ctx context.Context, partition int32, from, to int64) (bool,
 	if from >= to {
 		return false, nil
 	}
-	cl, err := s.client(kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{s.topic: {partition: kgo.NewOffset().At(from)}}), kgo.FetchMaxPartitionBytes(8<<20))
+	found := false
+	err := s.scan(ctx, partition, from, wholeFetch, func(r *kgo.Record) (more bool, err error) {
+		found = group(r) == s.group
+		return !found && r.Offset < to-1, nil
+	})
+	return found, err
+}
+
+// The bytes of a fetch where a partition's chunks are read one after the other, and
+// where only their headers are looked at.
+const (
+	wholeFetch = 8 << 20
+	lookFetch  = 2 << 20
+)
+
+// scan calls fn with the records of a partition from an offset on, for as long as it
+// wants more.
+func (s *Store) scan(ctx context.Context, partition int32, from int64, fetch int32, fn func(r *kgo.Record) (more bool, err error)) error {
+	cl, err := s.client(kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{s.topic: {partition: kgo.NewOffset().At(from)}}), kgo.FetchMaxPartitionBytes(fetch))
 	if err != nil {
-		return false, fmt.Errorf("opening snapshot reader: %w", err)
+		return fmt.Errorf("opening snapshot reader: %w", err)
 	}
 	defer cl.Close()
 	for {
 		fs := cl.PollFetches(ctx)
 		if err := fs.Err(); err != nil {
-			return false, fmt.Errorf("looking for snapshots of slot %d: %w", partition, err)
+			return fmt.Errorf("reading snapshots of slot %d: %w", partition, err)
 		}
 		for it := fs.RecordIter(); !it.Done(); {
-			r := it.Next()
-			if group(r) == s.group {
-				return true, nil
-			}
-			if r.Offset >= to-1 {
-				return false, nil
+			if more, err := fn(it.Next()); err != nil || !more {
+				return err
 			}
 		}
 	}
@@ -133,39 +147,28 @@ func (s *Store) Load(ctx context.Context, partition int32, ref stream.Ref) ([]by
 	if has, err := s.Has(ctx, partition, ref); err != nil || !has {
 		return nil, errors.Join(err, stream.ErrNoSnapshot)
 	}
-	cl, err := s.client(kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{s.topic: {partition: kgo.NewOffset().At(ref.Start)}}), kgo.FetchMaxPartitionBytes(8<<20))
-	if err != nil {
-		return nil, fmt.Errorf("opening snapshot reader: %w", err)
-	}
-	defer cl.Close()
 	var a assembly
 	var keys [][]byte
-	for {
-		fs := cl.PollFetches(ctx)
-		if err := fs.Err(); err != nil {
-			return nil, fmt.Errorf("reading snapshot of slot %d: %w", partition, err)
+	if err := s.scan(ctx, partition, ref.Start, wholeFetch, func(r *kgo.Record) (more bool, err error) {
+		if r.Offset >= ref.End {
+			return false, fmt.Errorf("%w: %d of %d chunks between offsets %d and %d", stream.ErrNoSnapshot, a.have, a.want, ref.Start, ref.End)
 		}
-		for it := fs.RecordIter(); !it.Done(); {
-			r := it.Next()
-			if r.Offset >= ref.End {
-				return nil, fmt.Errorf("%w: %d of %d chunks between offsets %d and %d", stream.ErrNoSnapshot, a.have, a.want, ref.Start, ref.End)
-			}
-			if r.Value == nil { // of an old snapshot
-				continue
-			}
-			had := a.have
-			if err := a.add(r.Value); err != nil {
-				return nil, fmt.Errorf("reading snapshot of slot %d at offset %d: %w", partition, r.Offset, err)
-			}
-			if a.have > had {
-				keys = append(keys, bytes.Clone(r.Key))
-			}
-			if a.want > 0 && a.have == a.want {
-				s.shelves.note(partition, ref, keys)
-				return a.state, nil
-			}
+		if r.Value == nil { // of an old snapshot
+			return true, nil
 		}
+		had := a.have
+		if err := a.add(r.Value); err != nil {
+			return false, fmt.Errorf("reading snapshot of slot %d at offset %d: %w", partition, r.Offset, err)
+		}
+		if a.have > had {
+			keys = append(keys, bytes.Clone(r.Key))
+		}
+		return a.want == 0 || a.have < a.want, nil
+	}); err != nil {
+		return nil, err
 	}
+	s.shelves.note(partition, ref, keys)
+	return a.state, nil
 }
 
 // assembly joins the chunks of one snapshot; chunks of others between them,
