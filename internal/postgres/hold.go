@@ -24,7 +24,11 @@ func (db *DB) Hold(ctx context.Context, tenant plant.ID, fn func(ctx context.Con
 	if tenant.IsZero() {
 		return nil, errors.New("opening tenant transaction: no tenant")
 	}
-	conn, err := db.connection(ctx, db.pool)
+	return db.hold(ctx, db.pool, enter(tenant), fn)
+}
+
+func (db *DB) hold(ctx context.Context, pool *pgxpool.Pool, settings string, fn func(ctx context.Context, tx pgx.Tx) error) (*Held, error) {
+	conn, err := db.connection(ctx, pool)
 	if err != nil {
 		return nil, err
 	}
@@ -38,7 +42,7 @@ func (db *DB) Hold(ctx context.Context, tenant plant.ID, fn func(ctx context.Con
 	if h.tx, err = conn.Begin(ctx); err != nil {
 		return nil, classify(err)
 	}
-	if _, err := h.tx.Exec(ctx, db.limits+enter(tenant)); err != nil {
+	if _, err := h.tx.Exec(ctx, db.limits+settings); err != nil {
 		return nil, classify(fmt.Errorf("entering schema: %w", err))
 	}
 	if err := fn(ctx, h.tx); err != nil {
@@ -55,6 +59,11 @@ func (h *Held) Commit(ctx context.Context, fn func(ctx context.Context, tx pgx.T
 	if err := fn(ctx, h.tx); err != nil {
 		return classify(err)
 	}
+	return h.commit(ctx)
+}
+
+func (h *Held) commit(ctx context.Context) error {
+	defer h.Rollback(ctx)
 	if err := h.tx.Commit(ctx); err != nil {
 		return classify(fmt.Errorf("committing: %w", err))
 	}

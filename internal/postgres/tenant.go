@@ -83,18 +83,11 @@ func (db *DB) connection(ctx context.Context, pool *pgxpool.Pool) (*pgxpool.Conn
 }
 
 func (db *DB) inPool(ctx context.Context, pool *pgxpool.Pool, settings string, fn func(ctx context.Context, tx pgx.Tx) error) error {
-	conn, err := db.connection(ctx, pool)
+	h, err := db.hold(ctx, pool, settings, fn)
 	if err != nil {
 		return err
 	}
-	defer conn.Release()
-	err = pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error {
-		if _, err := tx.Exec(ctx, db.limits+settings); err != nil {
-			return fmt.Errorf("entering schema: %w", err)
-		}
-		return fn(ctx, tx)
-	})
-	return classify(err)
+	return h.commit(ctx)
 }
 
 // classify turns "Postgres is not there" into fault.Unavailable.
