@@ -71,52 +71,48 @@ func (t *truth) place(row []string, names map[string]string) (c cell, ok bool, e
 	return cell{key, seconds * 1000}, ok, nil
 }
 
-func (t *truth) compareDoubles(ctx context.Context, ch Querier, r *Report) error {
-	rows, err := t.ask(ctx, ch, queryDoubles)
+// cells asks for figures and hands over those of what names knows, by their cell;
+// they stand behind so many columns.
+func (t *truth) cells(ctx context.Context, ch Querier, query string, names map[string]string, columns, figures int, each func(c cell, row []string, v []float64)) error {
+	rows, err := t.ask(ctx, ch, query)
 	if err != nil {
 		return err
 	}
 	for _, row := range rows {
-		c, ok, err := t.place(row, t.sensors)
+		c, ok, err := t.place(row, names)
 		if err != nil {
 			return err
 		}
 		if !ok {
 			continue
 		}
-		v, err := numbers(row, 2, 2)
+		v, err := numbers(row, columns, figures)
 		if err != nil {
 			return err
 		}
-		if v[0] > 0 || v[1] > 0 {
-			r.Doubles += int64(max(v[0], v[1]))
-			r.fault("readings %s: %v rows share partition and offset with another, %v share time and sequence number", c.key, v[0], v[1])
-		}
+		each(c, row, v)
 	}
 	return nil
 }
 
+func (t *truth) compareDoubles(ctx context.Context, ch Querier, r *Report) error {
+	return t.cells(ctx, ch, queryDoubles, t.sensors, 2, 2, func(c cell, _ []string, v []float64) {
+		if v[0] > 0 || v[1] > 0 {
+			r.Doubles += int64(max(v[0], v[1]))
+			r.fault("readings %s: %v rows share partition and offset with another, %v share time and sequence number", c.key, v[0], v[1])
+		}
+	})
+}
+
 func (t *truth) compareEvents(ctx context.Context, ch Querier, r *Report) error {
-	rows, err := t.ask(ctx, ch, queryEvents)
-	if err != nil {
-		return err
-	}
 	f := &r.Events
 	for _, w := range t.events {
 		f.Expected += w.States + w.Counts
 	}
 	seen := map[cell]bool{}
-	for _, row := range rows {
-		c, ok, err := t.place(row, t.lines)
-		if err != nil {
-			return err
-		}
-		if !ok || !t.covered(c.minute) {
-			continue
-		}
-		v, err := numbers(row, 2, 2)
-		if err != nil {
-			return err
+	if err := t.cells(ctx, ch, queryEvents, t.lines, 2, 2, func(c cell, _ []string, v []float64) {
+		if !t.covered(c.minute) {
+			return
 		}
 		seen[c] = true
 		w := t.events[c]
@@ -126,6 +122,8 @@ func (t *truth) compareEvents(ctx context.Context, ch Querier, r *Report) error 
 			f.Wrong++
 			r.fault("line_events %s %s: expected %d states and %d counts, found %v and %v", c.key, clock(c.minute), w.States, w.Counts, v[0], v[1])
 		}
+	}); err != nil {
+		return err
 	}
 	for c, w := range t.events {
 		if !seen[c] {
@@ -147,28 +145,18 @@ func (f *figure) columns() []float64 {
 }
 
 func (t *truth) compareOEE(ctx context.Context, ch Querier, r *Report) error {
-	rows, err := t.ask(ctx, ch, queryOEE)
-	if err != nil {
-		return err
-	}
 	f := &r.OEE
 	found := map[cell]map[string][]float64{}
-	for _, row := range rows {
-		c, ok, err := t.place(row, t.lines)
-		if err != nil {
-			return err
-		}
-		if !ok || t.oee[c] == nil {
-			continue // not the simulator's, or not settled yet
-		}
-		v, err := numbers(row, 3, plant.NumTimeClasses+7)
-		if err != nil {
-			return err
+	if err := t.cells(ctx, ch, queryOEE, t.lines, 3, plant.NumTimeClasses+7, func(c cell, row []string, v []float64) {
+		if t.oee[c] == nil {
+			return // not settled yet
 		}
 		if found[c] == nil {
 			found[c] = map[string][]float64{}
 		}
 		found[c][row[2]] = v
+	}); err != nil {
+		return err
 	}
 	for c, products := range t.oee {
 		f.Expected += int64(len(products))

@@ -37,25 +37,11 @@ func (t *truth) compareReadings(ctx context.Context, ch Querier, r *Report) erro
 // minutes asks for the figures of sensors by minute and hands over those that
 // the journal answers for; they stand behind so many columns.
 func (t *truth) minutes(ctx context.Context, ch Querier, query string, columns int, each func(cell, []string, record)) error {
-	rows, err := t.ask(ctx, ch, query)
-	if err != nil {
-		return err
-	}
-	for _, row := range rows {
-		c, ok, err := t.place(row, t.sensors)
-		if err != nil {
-			return err
+	return t.cells(ctx, ch, query, t.sensors, columns, 5, func(c cell, row []string, v []float64) {
+		if t.covered(c.minute) {
+			each(c, row, record{Count: int64(v[0]), Valid: int64(v[1]), Sum: v[2], Min: v[3], Max: v[4]})
 		}
-		if !ok || !t.covered(c.minute) {
-			continue
-		}
-		v, err := numbers(row, columns, 5)
-		if err != nil {
-			return err
-		}
-		each(c, row, record{Count: int64(v[0]), Valid: int64(v[1]), Sum: v[2], Min: v[3], Max: v[4]})
-	}
-	return nil
+	})
 }
 
 // with joins the figures of one minute.
