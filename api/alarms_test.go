@@ -1,6 +1,7 @@
 package api
 
 import (
+	"errors"
 	"fmt"
 	"net/url"
 	"strings"
@@ -22,8 +23,8 @@ func (w *world) alarm(tenant, sensor plant.ID) plant.ID {
 
 func (w *world) signal(tenant plant.ID, g masterdata.Signal) {
 	w.t.Helper()
-	_, err := w.s.Store.Alarms().Signal(w.t.Context(), tenant, g)
-	must(w.t, err)
+	heard, err := w.s.Store.Alarms().Hear(w.t.Context(), tenant, []masterdata.Word{{Signal: &g}})
+	must(w.t, errors.Join(append(heard.Refused, err)...))
 }
 
 // TestAlarmRoutes is an operator's day with one alarm.

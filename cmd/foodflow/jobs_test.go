@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"slices"
 	"sync/atomic"
@@ -74,8 +75,8 @@ func TestShelvesEndByThemselves(t *testing.T) {
 	var later atomic.Int64 // by how much the store's clock is ahead
 	store := newMasters(t, func() time.Time { return time.Now().Add(time.Duration(later.Load())) })
 	tenant, sensor := store.plant("acme")
-	_, err := store.Alarms().Signal(ctx, tenant, masterdata.Signal{Sensor: sensor, Kind: plant.AnomalyLimitHH, At: 1, Since: 1})
-	must(err)
+	heard, err := store.Alarms().Hear(ctx, tenant, []masterdata.Word{{Signal: &masterdata.Signal{Sensor: sensor, Kind: plant.AnomalyLimitHH, At: 1, Since: 1}}})
+	must(errors.Join(append(heard.Refused, err)...))
 	list, _, err := store.Alarms().List(ctx, tenant, masterdata.AlarmFilter{Limit: 1})
 	must(err)
 	shelf := alarm.Input{Action: alarm.Shelve, Shelf: alarm.Timed, Until: time.Now().Add(time.Hour).UnixMilli()}

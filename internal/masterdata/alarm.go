@@ -141,17 +141,7 @@ func (x Alarms) Act(ctx context.Context, who Actor, id string, expected int64, i
 // EndShelves ends the timed shelves of a tenant whose time is over, and gives
 // how many.
 func (x Alarms) EndShelves(ctx context.Context, tenant plant.ID) (n int, err error) {
-	due := false
-	if err := x.s.read(ctx, tenant, func(ctx context.Context, tx pgx.Tx) error {
-		return tx.QueryRow(ctx, "SELECT EXISTS (SELECT FROM alarms WHERE shelf = 'timed' AND shelved_until <= $1)", x.s.stamp()).Scan(&due)
-	}); err != nil || !due {
-		return 0, err
-	}
-	err = x.s.write(ctx, System(tenant), func(ctx context.Context, w *writing) error {
-		list, err := x.query(ctx, w.tx, " WHERE shelf = 'timed' AND shelved_until <= $1 ORDER BY id FOR UPDATE", w.now)
-		if err != nil {
-			return err
-		}
+	err = x.due(ctx, tenant, " WHERE shelf = 'timed' AND shelved_until <= $1", x.s.stamp(), func(ctx context.Context, w *writing, list []*Alarm) error {
 		n = 0
 		for _, a := range list {
 			names, err := x.apply(ctx, w, a, alarm.Input{Action: alarm.Tick}, "")
@@ -168,17 +158,8 @@ func (x Alarms) EndShelves(ctx context.Context, tenant plant.ID) (n int, err err
 // TellFolded tells how alarms stand that came and went too often to tell each time,
 // where the last word of them is a minute old, and gives how many.
 func (x Alarms) TellFolded(ctx context.Context, tenant plant.ID) (n int, err error) {
-	due, before := false, x.s.stamp().UnixMilli()-alarm.ChatterWindow.Milliseconds()
-	if err := x.s.read(ctx, tenant, func(ctx context.Context, tx pgx.Tx) error {
-		return tx.QueryRow(ctx, "SELECT EXISTS (SELECT FROM alarms WHERE folded > 0 AND told_since <= $1)", before).Scan(&due)
-	}); err != nil || !due {
-		return 0, err
-	}
-	err = x.s.write(ctx, System(tenant), func(ctx context.Context, w *writing) error {
-		list, err := x.query(ctx, w.tx, " WHERE folded > 0 AND told_since <= $1 ORDER BY id FOR UPDATE", before)
-		if err != nil {
-			return err
-		}
+	before := x.s.stamp().UnixMilli() - alarm.ChatterWindow.Milliseconds()
+	err = x.due(ctx, tenant, " WHERE folded > 0 AND told_since <= $1", before, func(ctx context.Context, w *writing, list []*Alarm) error {
 		h := &hearing{x: x, w: w}
 		for _, a := range list {
 			name := "AlarmCleared"
@@ -197,6 +178,24 @@ func (x Alarms) TellFolded(ctx context.Context, tenant plant.ID) (n int, err err
 		return h.write(ctx)
 	})
 	return n, err
+}
+
+// due does something to the alarms of a tenant that time has brought to a condition.
+// Most often there are none, which is found out without a writer's lock.
+func (x Alarms) due(ctx context.Context, tenant plant.ID, where string, by any, do func(ctx context.Context, w *writing, list []*Alarm) error) error {
+	some := false
+	if err := x.s.read(ctx, tenant, func(ctx context.Context, tx pgx.Tx) error {
+		return tx.QueryRow(ctx, "SELECT EXISTS (SELECT FROM alarms"+where+")", by).Scan(&some)
+	}); err != nil || !some {
+		return err
+	}
+	return x.s.write(ctx, System(tenant), func(ctx context.Context, w *writing) error {
+		list, err := x.query(ctx, w.tx, where+" ORDER BY id FOR UPDATE", by)
+		if err != nil {
+			return err
+		}
+		return do(ctx, w, list)
+	})
 }
 
 // Tick does in every tenant that works what time brings: EndShelves and TellFolded.

@@ -73,10 +73,7 @@ func (w *writing) store(ctx context.Context, list []entry) error {
 	if len(list) == 0 {
 		return nil
 	}
-	var c columns
-	for i := range list {
-		c.add(&list[i])
-	}
+	c := columnsOf(list)
 	rows, err := w.tx.Query(ctx, `INSERT INTO events (id, type, aggregate_type, aggregate_id, seq, ts, actor, data)
 		SELECT n.id, n.type, n.kind, n.aggregate, (SELECT coalesce(max(e.seq), 0) FROM events e WHERE e.aggregate_id = n.aggregate)
 				+ row_number() OVER (PARTITION BY n.aggregate ORDER BY n.ord), n.ts, $7::text, n.data::jsonb
@@ -110,9 +107,13 @@ type columns struct {
 	times              []time.Time
 }
 
-func (c *columns) add(e *entry) {
-	c.ids, c.aggregates, c.times, c.seqs = append(c.ids, e.event), append(c.aggregates, e.id), append(c.times, e.at), append(c.seqs, e.seq)
-	c.types, c.kinds, c.data = append(c.types, e.change.event), append(c.kinds, e.aggregate), append(c.data, string(e.data))
+func columnsOf(list []entry) (c columns) {
+	for i := range list {
+		e := &list[i]
+		c.ids, c.aggregates, c.times, c.seqs = append(c.ids, e.event), append(c.aggregates, e.id), append(c.times, e.at), append(c.seqs, e.seq)
+		c.types, c.kinds, c.data = append(c.types, e.change.event), append(c.kinds, e.aggregate), append(c.data, string(e.data))
+	}
+	return c
 }
 
 // queue hands events to the relay, in their order.
@@ -120,10 +121,7 @@ func (w *writing) queue(ctx context.Context, list []entry) error {
 	if len(list) == 0 {
 		return nil
 	}
-	var c columns
-	for i := range list {
-		c.add(&list[i])
-	}
+	c := columnsOf(list)
 	parent, state := traceOf(ctx)
 	if _, err := w.tx.Exec(ctx, `INSERT INTO foodflow.outbox
 		(tenant_id, kind, subject_kind, subject_id, version, event_id, event_type, actor, data, created_at, traceparent, tracestate)

@@ -92,9 +92,12 @@ func (r *rules) count(location string, n, most int) bool {
 	return n <= most
 }
 
-func (r *rules) quantity(location string, v float64) {
-	if !(v >= 0 && v <= maxQuantity) {
-		r.add(location, "range", "must be 0 to %v", float64(maxQuantity))
+func (r *rules) quantity(location string, v float64) { r.between(location, v, 0, maxQuantity) }
+
+// between holds a number to its bounds; NaN is outside of all.
+func (r *rules) between(location string, v, least, most float64) {
+	if !(v >= least && v <= most) {
+		r.add(location, "range", "must be %v to %v", least, most)
 	}
 }
 
@@ -132,11 +135,7 @@ const (
 	maxRate = 1e9
 )
 
-func (r *rules) rate(location string, v float64) {
-	if !(v >= minRate && v <= maxRate) {
-		r.add(location, "range", "must be %v to %v", minRate, maxRate)
-	}
-}
+func (r *rules) rate(location string, v float64) { r.between(location, v, minRate, maxRate) }
 
 func (r *rules) oneOf(location, v string, allowed []string) {
 	for _, a := range allowed {

@@ -62,9 +62,7 @@ func checkSensor(x *Sensor) *rules {
 	r.text("unit", x.Unit, 0, plant.MaxUnit)
 	r.text("kind", x.Kind, 0, 64)
 	r.rising([]string{"range_min", "ll", "l", "h", "hh", "range_max"}, []*float64{x.RangeMin, x.LL, x.L, x.H, x.HH, x.RangeMax})
-	if !(x.Deadband >= 0 && x.Deadband <= plant.MaxValue) {
-		r.add("deadband", "range", "must be 0 to %v", plant.MaxValue)
-	}
+	r.between("deadband", x.Deadband, 0, plant.MaxValue)
 	r.span("on_delay_ms", x.OnDelayMS, maxDelay)
 	r.span("off_delay_ms", x.OffDelayMS, maxDelay)
 	if x.Detect == "" {

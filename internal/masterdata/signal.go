@@ -2,7 +2,6 @@ package masterdata
 
 import (
 	"context"
-	"errors"
 
 	"github.com/foodflow/foodflow/internal/alarm"
 	"github.com/foodflow/foodflow/internal/plant"
@@ -19,14 +18,6 @@ type Signal struct {
 	// it was found; without the place's topic neither is known.
 	Place alarm.Place
 	Epoch int64
-}
-
-// Signal takes what the stream says and gives the transitions that it made.
-// Saying it again makes none, nor does what was found on a line that the sensor has
-// left, or under an epoch of it that is over.
-func (x Alarms) Signal(ctx context.Context, tenant plant.ID, g Signal) ([]string, error) {
-	h, err := x.Hear(ctx, tenant, []Word{{Signal: &g}})
-	return h.Names, errors.Join(append(h.Refused, err)...)
 }
 
 func alarmID(sensor plant.ID, kind string) plant.ID { return plant.NameID(sensor, "alarm", kind) }

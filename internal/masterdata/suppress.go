@@ -2,7 +2,6 @@ package masterdata
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -18,13 +17,6 @@ type LineState struct {
 	Line         plant.ID
 	On           bool
 	At, Received int64
-}
-
-// Suppress tells the alarms of a line whether its state makes them meaningless,
-// and gives whether they are suppressed now.
-func (x Alarms) Suppress(ctx context.Context, tenant, line plant.ID, on bool, at, received int64) (holds bool, names []string, err error) {
-	h, err := x.Hear(ctx, tenant, []Word{{State: &LineState{line, on, at, received}}})
-	return h.Suppressed[line], h.Names, errors.Join(append(h.Refused, err)...)
 }
 
 // suppression is whether the alarms of a line are suppressed, and by what.
