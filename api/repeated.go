@@ -75,10 +75,7 @@ func (s *members) object() (where string, found bool) {
 		s.space()
 		s.at++ // the colon
 		if where, found = s.value(); found {
-			if !strings.HasPrefix(where, "[") {
-				where = "." + where
-			}
-			return string(name) + where, true
+			return under(string(name), where), true
 		}
 	}
 	return "", false
@@ -88,13 +85,18 @@ func (s *members) list() (where string, found bool) {
 	i := 0
 	for s.at++; s.next(']'); i++ {
 		if where, found = s.value(); found {
-			if !strings.HasPrefix(where, "[") {
-				where = "." + where
-			}
-			return "[" + strconv.Itoa(i) + "]" + where, true
+			return under("["+strconv.Itoa(i)+"]", where), true
 		}
 	}
 	return "", false
+}
+
+// under gives the path of what is at where inside of a member or an entry.
+func under(outer, where string) string {
+	if strings.HasPrefix(where, "[") {
+		return outer + where
+	}
+	return outer + "." + where
 }
 
 // next goes to the next member or entry, or behind the end.

@@ -26,11 +26,12 @@
 // ends with the sensor's next reading. Findings of processors from before schema
 // version 3 name no place; of them repetitions are told by the device's time.
 //
-// What the store said of lines is let go of when partitions move: another process
-// has told it more in between.
 // Of the states that a line goes through between two words of its sensors in one
 // poll, its alarms are told the last. Where an alarm that chatters ends, that is told
 // up to two minutes late.
+//
+// What the store said of lines is let go of when partitions move: another process
+// has told it more in between.
 //
 // Failure. As package follow says; what concerns a sensor or line that is gone is
 // refused, and so passed over.

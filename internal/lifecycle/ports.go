@@ -44,11 +44,9 @@ func Ports(dir string, asked map[string]string) (map[string]string, error) {
 				return nil, fmt.Errorf("finding a port for %s: %w", name, err)
 			}
 			held = append(held, l)
-			a, ok := l.Addr().(*net.TCPAddr)
-			if !ok {
-				return nil, fmt.Errorf("finding a port for %s: %v is no TCP address", name, l.Addr())
+			if port, err = portOf(l); err != nil {
+				return nil, fmt.Errorf("finding a port for %s: %w", name, err)
 			}
-			port = a.Port
 			old[name] = port
 		}
 		out[name] = net.JoinHostPort(host, strconv.Itoa(port))
@@ -69,9 +67,17 @@ func FreePort(host string) (int, error) {
 		return 0, fmt.Errorf("finding a port: %w", err)
 	}
 	defer l.Close()
+	port, err := portOf(l)
+	if err != nil {
+		return 0, fmt.Errorf("finding a port: %w", err)
+	}
+	return port, nil
+}
+
+func portOf(l net.Listener) (int, error) {
 	a, ok := l.Addr().(*net.TCPAddr)
 	if !ok {
-		return 0, fmt.Errorf("finding a port: %v is no TCP address", l.Addr())
+		return 0, fmt.Errorf("%v is no TCP address", l.Addr())
 	}
 	return a.Port, nil
 }

@@ -3,6 +3,7 @@ package run
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/foodflow/foodflow/clickhouse"
 	"github.com/foodflow/foodflow/clickhouse/sink"
@@ -12,7 +13,7 @@ import (
 // Flush makes the batch durable: dead letters, anomalies and parts on Kafka, the
 // rows in ClickHouse.
 func (t *task) Flush(ctx context.Context, b stream.Batch) error {
-	msgs := append(t.again.messages(), t.messages...)
+	msgs := slices.Concat(t.again.list, t.messages)
 	for i := range b.Dead {
 		m, err := t.deadLetter(&b, &b.Dead[i])
 		if err != nil {

@@ -39,6 +39,3 @@ func (r *repeats) note(of limitOf, m broker.Message) {
 	r.at[of] = len(r.list)
 	r.list = append(r.list, m)
 }
-
-// messages gives a copy of what is noted.
-func (r *repeats) messages() []broker.Message { return append([]broker.Message(nil), r.list...) }
